@@ -1,0 +1,18 @@
+//! The ground floor: clock, names, labels, the error type, padding and the bucket scale.
+//!
+//! Nothing here knows what an operation is; every other module may import it.
+
+pub(crate) mod buckets;
+pub(crate) mod padded;
+
+#[cfg(not(loom))]
+pub(crate) mod clock;
+#[cfg(not(loom))]
+pub(crate) mod error;
+#[cfg(not(loom))]
+pub(crate) mod names;
+
+#[cfg(not(loom))]
+pub use clock::ManualClock;
+#[cfg(not(loom))]
+pub use error::Error;
