@@ -1,0 +1,50 @@
+//! Plain data that the monitor gives out: snapshots, statistics, records.
+//!
+//! Values only, for reading, comparing and sending elsewhere: nothing here records, reads a clock or knows where the
+//! values come from. Every public type serialises with serde and has room to grow (`non_exhaustive`).
+//!
+//! | file | what |
+//! |---|---|
+//! | `histogram` | durations on the log-linear scale: percentiles, merge, difference |
+//! | `totals` | the recorder's sums of one operation, and how they add and subtract |
+//! | `figures` | those sums as users read them: counts, times, rates |
+//! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
+//! | `active` | what runs now |
+//! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
+//! | `own` | the monitor's figures of itself |
+//! | `snapshot` | all of these at one moment, and the difference of two moments |
+//! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
+//! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
+
+mod active;
+mod edge;
+mod field;
+mod figures;
+mod grid;
+mod histogram;
+mod kind;
+mod operation;
+mod outcome;
+mod own;
+mod record;
+mod sections;
+mod snapshot;
+mod table;
+pub(crate) mod text;
+mod totals;
+pub(crate) mod units;
+
+pub use active::{ActiveOperation, ActiveState};
+pub use edge::CallEdge;
+pub use field::FieldValue;
+pub use figures::Figures;
+pub use histogram::Histogram;
+pub use kind::KindStats;
+pub(crate) use operation::Identity;
+pub use operation::{Labels, OperationStats};
+pub use outcome::Outcome;
+pub use own::MonitorStats;
+pub use record::{ErrorText, OperationRecord};
+pub use snapshot::Snapshot;
+pub(crate) use snapshot::SnapshotParts;
+pub(crate) use totals::Totals;

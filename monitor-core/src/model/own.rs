@@ -1,0 +1,88 @@
+//! The monitor's figures of itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What the monitor holds, has lost and has refused, counted since it started.
+///
+/// Nothing is lost in silence: what is missing from a snapshot or from [`Monitor::recent`](crate::Monitor::recent) has
+/// a count here.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MonitorStats {
+    /// Operations registered.
+    pub operations: u64,
+    /// Label sets registered, of all operations together.
+    pub series: u64,
+    /// Calls counted under `(overflow)` because there were as many operations as the cap allows.
+    pub overflow_calls: u64,
+    /// Calls counted under the label `overflow="true"` because their operation had as many label sets as the cap
+    /// allows.
+    pub overflow_series_calls: u64,
+    /// Individual records kept, whether still held or not.
+    pub records_kept: u64,
+    /// Calls without an individual record, by decision: the operation's `record` argument or its budget.
+    pub records_skipped: u64,
+    /// Individual records made and lost, by reason, such as `ring_full` and `overwritten`.
+    pub records_dropped: BTreeMap<String, u64>,
+    /// Calls nested deeper in a thread than its stack of active operations is: counted, but without parent and not
+    /// listed as active.
+    pub stack_overflows: u64,
+    /// Futures that found the table of active tasks full: counted, but not listed as active.
+    pub task_overflows: u64,
+    /// Calls made from inside one of the monitor's own callbacks, which are let through without a record.
+    pub reentrant_calls: u64,
+    /// Callbacks and `Display` implementations of the host that panicked; the panic was contained.
+    pub callbacks_panicked: u64,
+    /// Names, kinds and labels that were cut or had characters replaced.
+    pub names_changed: u64,
+    /// Shards in memory, in use or waiting for a thread.
+    pub shards: u64,
+    /// Threads that have a shard now.
+    pub threads: u64,
+    /// Memory held by shards, names and records, in bytes.
+    pub bytes_held: u64,
+    /// One line for each further copy of this crate in the program, such as its version. What such a copy records
+    /// is not in this snapshot.
+    pub copies: Vec<String>,
+}
+
+impl MonitorStats {
+    /// Individual records lost, for whatever reason.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.records_dropped.values().fold(0, |sum, &count| sum.saturating_add(count))
+    }
+
+    /// Calls that a cap sent to an overflow series.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflow_calls.saturating_add(self.overflow_series_calls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_round_trips() {
+        let stats = MonitorStats {
+            operations: 3,
+            records_dropped: [("ring_full".to_owned(), 2), ("overwritten".to_owned(), 40)].into(),
+            copies: vec!["monitor-core 0.0.9".into()],
+            ..MonitorStats::default()
+        };
+        let json = serde_json::to_string(&stats).unwrap();
+        assert_eq!(serde_json::from_str::<MonitorStats>(&json).unwrap(), stats);
+        assert_eq!(stats.dropped(), 42);
+    }
+
+    #[test]
+    fn figures_that_an_older_version_did_not_write_read_as_none() {
+        let stats: MonitorStats = serde_json::from_str(r#"{"operations":3}"#).unwrap();
+        assert_eq!((stats.operations, stats.threads, stats.overflowed()), (3, 0, 0));
+    }
+}

@@ -1,0 +1,294 @@
+//! Everything the monitor knows at one moment, and the difference of two moments.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::text::{cut_middle, format_count, format_duration, format_percent, one_line, plural};
+use super::units::{duration_ns, system_time_ns, to_f64};
+use super::{ActiveOperation, CallEdge, KindStats, MonitorStats, OperationStats};
+use super::{active, edge, kind, operation};
+
+/// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
+const WIRE_VERSION: u32 = 1;
+
+/// Everything the monitor knows at one moment: statistics of every operation, what runs now, who calls whom, and the
+/// monitor's figures of itself.
+///
+/// A value of its own: it does not change when recording goes on, and can be kept, compared, sent and read back.
+/// `Display` writes a table for people that fits 120 columns; `{:#}` writes all of it, without a limit of rows, and
+/// each label set. [`summary`](Snapshot::summary) is one line for a log.
+///
+/// ```
+/// use monitor_core::Monitor;
+///
+/// let monitor = Monitor::builder().build()?;
+/// monitor.scope(|| monitor.track("resize", |_| ()));
+/// let earlier = monitor.snapshot();
+/// monitor.scope(|| monitor.track("resize", |_| ()));
+/// let later = monitor.snapshot();
+///
+/// let calls = |snapshot: &monitor_core::Snapshot| snapshot.operation("resize").map(|stats| stats.started);
+/// assert_eq!((calls(&later), calls(&later.since(&earlier))), (Some(2), Some(1)));
+/// println!("{later}");
+/// # Ok::<(), monitor_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    #[serde(deserialize_with = "known_version")]
+    version: u32,
+    service: String,
+    #[serde(rename = "taken_at_ns", with = "system_time_ns")]
+    taken_at: SystemTime,
+    #[serde(rename = "window_ns", with = "duration_ns")]
+    window: Duration,
+    operations: Vec<OperationStats>,
+    edges: Vec<CallEdge>,
+    active: Vec<ActiveOperation>,
+    monitor: MonitorStats,
+}
+
+/// What a snapshot is made of, in any order.
+#[derive(Debug, Clone)]
+pub(crate) struct SnapshotParts {
+    pub(crate) service: String,
+    pub(crate) taken_at: SystemTime,
+    /// Time since the monitor started, by the monotonic clock.
+    pub(crate) window: Duration,
+    pub(crate) operations: Vec<OperationStats>,
+    pub(crate) edges: Vec<CallEdge>,
+    pub(crate) active: Vec<ActiveOperation>,
+    pub(crate) monitor: MonitorStats,
+}
+
+impl Snapshot {
+    pub(crate) fn new(parts: SnapshotParts) -> Snapshot {
+        let SnapshotParts { service, taken_at, window, mut operations, mut edges, mut active, monitor } = parts;
+        operation::sort_by_total_time(&mut operations);
+        edge::sort_by_total_time(&mut edges);
+        active::sort_by_age(&mut active);
+        Snapshot { version: WIRE_VERSION, service, taken_at, window, operations, edges, active, monitor }
+    }
+
+    /// Name of the service, as the monitor was built with; may be empty.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// When it was taken, by the wall clock.
+    #[must_use]
+    pub fn taken_at(&self) -> SystemTime {
+        self.taken_at
+    }
+
+    /// The time it spans: since the monitor started, or between the two snapshots of [`since`](Snapshot::since). By
+    /// the monotonic clock.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.window
+    }
+
+    /// Every operation, largest total time first.
+    #[must_use]
+    pub fn operations(&self) -> &[OperationStats] {
+        &self.operations
+    }
+
+    /// The operation of that name; where several kinds or components share it, the one with the largest total time.
+    #[must_use]
+    pub fn operation(&self, name: &str) -> Option<&OperationStats> {
+        self.operations.iter().find(|stats| stats.name == name)
+    }
+
+    /// The operation of that name and kind.
+    #[must_use]
+    pub fn operation_of(&self, name: &str, kind: &str) -> Option<&OperationStats> {
+        self.operations.iter().find(|stats| stats.name == name && stats.kind == kind)
+    }
+
+    /// What ran when the snapshot was taken, oldest first.
+    #[must_use]
+    pub fn active(&self) -> &[ActiveOperation] {
+        &self.active
+    }
+
+    /// Which operation calls which, largest total time first.
+    #[must_use]
+    pub fn edges(&self) -> &[CallEdge] {
+        &self.edges
+    }
+
+    /// The operations added up by kind, largest total time first.
+    ///
+    /// Computed by each call: a merge of all histograms.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<KindStats> {
+        kind::by_kind(&self.operations)
+    }
+
+    /// The monitor's figures of itself, since it started.
+    #[must_use]
+    pub fn monitor(&self) -> &MonitorStats {
+        &self.monitor
+    }
+
+    /// What happened between `earlier` and this snapshot of the same monitor, percentiles included.
+    ///
+    /// Operations are matched by name, kind, component and labels; one that was not there before is whole, one
+    /// without a call in between stays with counts of 0. What is active, and the monitor's figures of itself, are
+    /// this snapshot's. Counts never go below 0: with the two exchanged, the difference is empty.
+    ///
+    /// ```
+    /// # let monitor = monitor_core::Monitor::builder().build()?;
+    /// let mut last = monitor.snapshot();
+    /// // every minute:
+    /// let now = monitor.snapshot();
+    /// println!("{}", now.since(&last).summary());
+    /// last = now;
+    /// # Ok::<(), monitor_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Snapshot) -> Snapshot {
+        let window = self.window.saturating_sub(earlier.window);
+        Snapshot {
+            window,
+            operations: operation::all_since(&self.operations, &earlier.operations, window),
+            edges: edge::all_since(&self.edges, &earlier.edges),
+            version: self.version,
+            service: self.service.clone(),
+            taken_at: self.taken_at,
+            active: self.active.clone(),
+            monitor: self.monitor.clone(),
+        }
+    }
+
+    /// One line for a log.
+    ///
+    /// `12 operations, 3,402 calls, 1.2 % failed, slowest db.fetch_user p99 12.3 ms, 2 active`: operations called,
+    /// calls begun, the share of the finished ones that did not succeed, the operation with the largest 99th
+    /// percentile, and what ran.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let called = self.operations.iter().filter(|stats| stats.started > 0);
+        let (mut operations, mut calls, mut finished, mut succeeded) = (0_u64, 0_u64, 0_u64, 0_u64);
+        for stats in called.clone() {
+            operations += 1;
+            calls = calls.saturating_add(stats.started);
+        }
+        for stats in &self.operations {
+            finished = finished.saturating_add(stats.finished());
+            succeeded = succeeded.saturating_add(stats.succeeded);
+        }
+        let mut line = format!("{}, {}", plural(operations, "operation"), plural(calls, "call"));
+        if finished > 0 {
+            let failed = to_f64(finished.saturating_sub(succeeded)) / to_f64(finished);
+            let _ = write!(line, ", {} failed", format_percent(failed));
+        }
+        let slowest = self.operations.iter().filter(|stats| !stats.durations.is_empty());
+        if let Some((p99, stats)) = slowest.map(|stats| (stats.percentile(0.99), stats)).max_by_key(|&(p99, _)| p99) {
+            let name = cut_middle(&one_line(&stats.name), 48);
+            let _ = write!(line, ", slowest {name} p99 {}", format_duration(p99));
+        }
+        let _ = write!(line, ", {} active", format_count(self.active.len() as u64));
+        line
+    }
+}
+
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        WIRE_VERSION => Ok(WIRE_VERSION),
+        other => Err(de::Error::custom(format_args!(
+            "snapshot version {other} is not known here, only version {WIRE_VERSION}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Identity, Totals};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn operation(name: &str, kind: &str, durations_ns: &[u64]) -> OperationStats {
+        let identity = Identity { name: name.into(), kind: kind.into(), ..Identity::default() };
+        OperationStats::new(identity, Totals::of_durations(durations_ns), SECOND)
+    }
+
+    fn snapshot(window: Duration, operations: Vec<OperationStats>) -> Snapshot {
+        Snapshot::new(SnapshotParts {
+            service: "test".into(),
+            taken_at: SystemTime::UNIX_EPOCH + window,
+            window,
+            operations,
+            edges: Vec::new(),
+            active: vec![active::example(1, "young", SECOND), active::example(2, "old", 2 * SECOND)],
+            monitor: MonitorStats::default(),
+        })
+    }
+
+    #[test]
+    fn parts_come_out_in_order() {
+        let snapshot = snapshot(SECOND, vec![operation("a", "x", &[1]), operation("b", "x", &[2])]);
+        let names: Vec<_> = snapshot.operations().iter().map(|stats| stats.name.as_str()).collect();
+        assert_eq!(names, ["b", "a"]);
+        assert_eq!(snapshot.active()[0].name, "old");
+    }
+
+    #[test]
+    fn a_name_that_kinds_share_is_found_by_each() {
+        let snapshot = snapshot(SECOND, vec![operation("get", "cache", &[1]), operation("get", "api", &[9])]);
+        assert_eq!(snapshot.operation("get").unwrap().kind, "api");
+        assert_eq!(snapshot.operation_of("get", "cache").unwrap().started, 1);
+        assert_eq!(snapshot.operation("got"), None);
+        assert_eq!(snapshot.operation_of("get", "batch"), None);
+        assert_eq!(snapshot.kinds().len(), 2);
+    }
+
+    #[test]
+    fn a_difference_holds_what_came_between() {
+        let earlier = snapshot(SECOND, vec![operation("a", "x", &[10, 20]), operation("b", "x", &[5])]);
+        let later = snapshot(
+            3 * SECOND,
+            vec![operation("a", "x", &[10, 20, 700]), operation("b", "x", &[5]), operation("c", "x", &[9])],
+        );
+        let between = later.since(&earlier);
+        assert_eq!((between.window(), between.operations()[0].window), (2 * SECOND, 2 * SECOND));
+        let calls: Vec<_> = between.operations().iter().map(|s| (s.name.as_str(), s.started)).collect();
+        assert_eq!(calls, [("a", 1), ("c", 1), ("b", 0)]);
+        assert_eq!(between.operation("a").unwrap().percentile(1.0), Duration::from_nanos(700));
+        assert_eq!(between.active(), later.active());
+        assert_eq!(earlier.since(&later).window(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_round_trip_changes_nothing() {
+        let snapshot = snapshot(SECOND, vec![operation("a", "x", &[10, 123_456_789]), operation("b", "y", &[])]);
+        let json = serde_json::to_string(&snapshot).unwrap();
+        let back: Snapshot = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, snapshot);
+        let percentiles =
+            |s: &Snapshot| (0..=100).map(|p| s.operations()[0].percentile(f64::from(p) / 100.0)).collect();
+        let (there, here): (Vec<_>, Vec<_>) = (percentiles(&back), percentiles(&snapshot));
+        assert_eq!(there, here);
+    }
+
+    #[test]
+    fn an_unknown_version_is_an_error_that_says_so() {
+        let json = serde_json::to_string(&snapshot(SECOND, Vec::new())).unwrap();
+        let error = serde_json::from_str::<Snapshot>(&json.replace("\"version\":1", "\"version\":9")).unwrap_err();
+        assert!(error.to_string().contains("snapshot version 9 is not known"), "{error}");
+    }
+
+    #[test]
+    fn the_summary_is_one_line() {
+        let mut totals = Totals::of_durations(&[1_000; 999]);
+        totals.merge(&Totals { started: 1, failed: 1, ..Totals::default() });
+        let failing = OperationStats::new(Identity { name: "a".into(), ..Identity::default() }, totals, SECOND);
+        let some = snapshot(SECOND, vec![failing, operation("b\n", "x", &[12_345_678])]);
+        assert_eq!(some.summary(), "2 operations, 1,001 calls, 0.1 % failed, slowest b\u{fffd} p99 12.3 ms, 2 active");
+        assert_eq!(snapshot(SECOND, Vec::new()).summary(), "0 operations, 0 calls, 2 active");
+    }
+}
