@@ -1,0 +1,160 @@
+//! Settings of a monitor.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Monitor;
+use crate::base::clock::{Clock, ManualClock};
+use crate::base::error::Error;
+use crate::record::recorder::{RecorderRef, Settings};
+
+/// Settings of a monitor: [`Monitor::builder`].
+///
+/// ```
+/// use monitor_core::Monitor;
+///
+/// let local = Monitor::builder().service("indexer").max_operations(500).recent_capacity(100).build()?;
+/// assert_eq!(local.snapshot().service(), "indexer");
+/// # Ok::<(), monitor_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder makes a monitor with `build` or `install`"]
+pub struct MonitorBuilder {
+    service: Option<String>,
+    max_operations: Option<usize>,
+    max_label_sets: Option<usize>,
+    recent_capacity: Option<usize>,
+    records_per_second: Option<u32>,
+    disabled: bool,
+    clock: Option<ManualClock>,
+}
+
+impl MonitorBuilder {
+    /// Name of the program, shown with its figures. Default: none.
+    pub fn service(mut self, service: impl Into<String>) -> Self {
+        self.service = Some(service.into());
+        self
+    }
+
+    /// Operations that are told apart; further ones are counted together as `(overflow)`. From 1 to 1,000,000, default
+    /// 4,096. Each costs up to 4 KB for each thread that calls it.
+    pub fn max_operations(mut self, operations: usize) -> Self {
+        self.max_operations = Some(operations);
+        self
+    }
+
+    /// Label sets of one operation that are told apart; further ones are counted together, with the label
+    /// `overflow="true"`. From 1 to 1,000,000, default 2,000.
+    pub fn max_label_sets(mut self, label_sets: usize) -> Self {
+        self.max_label_sets = Some(label_sets);
+        self
+    }
+
+    /// Individual records that are kept for [`Monitor::recent`]. From 0 to 1,000,000, default 1,024.
+    pub fn recent_capacity(mut self, records: usize) -> Self {
+        self.recent_capacity = Some(records);
+        self
+    }
+
+    /// Individual records that an operation may make a second on each thread, after ten at once; failed and slow calls
+    /// have the same budget once more each. From 0 (none but of operations that record all) to 1,000,000, default 10.
+    pub fn records_per_second(mut self, records: u32) -> Self {
+        self.records_per_second = Some(records);
+        self
+    }
+
+    /// Whether recording is on from the start. Default: yes. [`Monitor::set_enabled`] turns the switch later.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.disabled = !enabled;
+        self
+    }
+
+    /// A clock that a test moves by hand. Only for [`build`](Self::build). Default: the system's.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// A monitor of its own.
+    ///
+    /// # Errors
+    /// [`Error::is_invalid_setting`] for a setting out of its range.
+    pub fn build(self) -> Result<Monitor, Error> {
+        Ok(Monitor::of(RecorderRef::new(self.settings()?)))
+    }
+
+    /// Puts the settings in force for the monitor of the process, once. What was recorded before stays.
+    ///
+    /// # Errors
+    /// [`Error::is_already_installed`] the second time; the first goes on. [`Error::is_invalid_setting`] for a setting
+    /// out of its range, and for a manual clock.
+    pub fn install(self) -> Result<Installed, Error> {
+        if self.clock.is_some() {
+            return Err(Error::invalid_setting("clock", "a manual one", "the system's clock; use build() in tests"));
+        }
+        let settings = self.settings()?;
+        if INSTALLED.swap(true, Ordering::SeqCst) {
+            return Err(Error::already_installed());
+        }
+        RecorderRef::of_process().apply(settings);
+        Ok(Installed { _private: () })
+    }
+
+    fn settings(self) -> Result<Settings, Error> {
+        const MANY: usize = 1_000_000;
+        let mut settings = Settings { service: self.service.unwrap_or_default(), ..Settings::default() };
+        let limits = &mut settings.limits;
+        set(&mut limits.operations, "max_operations", self.max_operations, 1..=MANY, "1 to 1000000")?;
+        set(&mut limits.label_sets, "max_label_sets", self.max_label_sets, 1..=MANY, "1 to 1000000")?;
+        set(&mut settings.recent, "recent_capacity", self.recent_capacity, 0..=MANY, "0 to 1000000")?;
+        let records = self.records_per_second.map(u64::from);
+        set(&mut settings.records_per_second, "records_per_second", records, 0..=MANY as u64, "0 to 1000000")?;
+        settings.enabled = !self.disabled;
+        if let Some(clock) = &self.clock {
+            settings.clock = Clock::manual(clock);
+        }
+        Ok(settings)
+    }
+}
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+fn set<N: PartialOrd + std::fmt::Display>(
+    setting: &mut N,
+    name: &'static str,
+    given: Option<N>,
+    range: RangeInclusive<N>,
+    allowed: &'static str,
+) -> Result<(), Error> {
+    match given {
+        Some(given) if !range.contains(&given) => Err(Error::invalid_setting(name, given, allowed)),
+        Some(given) => {
+            *setting = given;
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The monitor of the process is set up: [`MonitorBuilder::install`]. Keep it until the end of `main`.
+///
+/// It is what ends the monitor in order: [`shutdown`](Self::shutdown) delivers what is still on its way to sinks.
+/// Without a sink nothing is, and both are done at once.
+#[derive(Debug)]
+#[must_use = "dropping it ends the monitor's deliveries"]
+pub struct Installed {
+    _private: (),
+}
+
+impl Installed {
+    /// Delivers what is still on its way to sinks, within a deadline. From any thread, any number of times; recording
+    /// and reading go on afterwards.
+    ///
+    /// # Errors
+    /// None as long as there is no sink.
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "sinks will be flushed here")]
+    pub fn shutdown(&self, _deadline: Duration) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The hub: [`Monitor`], its builder, and the one that the process has by itself.
+
+mod builder;
+
+use std::fmt;
+
+pub use builder::{Installed, MonitorBuilder};
+
+use crate::model::{ActiveOperation, OperationRecord, Snapshot};
+use crate::record::recorder::RecorderRef;
+use crate::record::{local, reader};
+use crate::trackers::operation::{Operation, OperationBuilder};
+
+/// A monitor: operations are recorded into it and read from it.
+///
+/// It is a handle; clones are the same monitor. The one of the process is [`monitor()`] and needs no set-up. Others are
+/// ordinary values, each with figures of its own, which suits tests:
+///
+/// ```
+/// use monitor_core::{Monitor, monitor};
+///
+/// let local = Monitor::builder().build()?;
+/// local.scope(|| {
+///     monitor().track("resize", |_| 2 + 2); // `monitor()` is `local` in here
+/// });
+/// assert_eq!(local.snapshot().operation("resize").unwrap().succeeded, 1);
+/// # Ok::<(), monitor_core::Error>(())
+/// ```
+///
+/// A thread records into a monitor at full speed while it is in the monitor's [scope](Self::scope); outside of it an
+/// operation costs some 100 ns more and has no parent.
+///
+/// No thread is started by anything here.
+#[derive(Clone)]
+pub struct Monitor {
+    recorder: RecorderRef,
+}
+
+/// The monitor that this thread records into: that of the [scope](Monitor::scope) it is in, else that of the process.
+///
+/// It works without any set-up. In a thread-local destructor that runs after this crate's own it is the monitor of the
+/// process.
+///
+/// ```
+/// use monitor_core::monitor;
+///
+/// let sum: u32 = monitor().track("sum", |_| (1..=10).sum());
+/// assert_eq!(sum, 55);
+/// println!("{}", monitor().snapshot());
+/// ```
+#[must_use]
+#[inline(always)]
+pub fn monitor() -> Monitor {
+    Monitor { recorder: local::current_recorder() }
+}
+
+impl Monitor {
+    /// Settings for a monitor of its own, or for that of the process.
+    pub fn builder() -> MonitorBuilder {
+        MonitorBuilder::default()
+    }
+
+    pub(crate) fn of(recorder: RecorderRef) -> Self {
+        Self { recorder }
+    }
+
+    /// An operation to start, see [`OperationBuilder`].
+    #[inline(always)]
+    pub fn operation<'a>(&self, name: &'a str) -> OperationBuilder<'a> {
+        OperationBuilder::new(self.recorder.clone(), name)
+    }
+
+    /// Runs a closure as an operation. The outcome is read from what it returns: an `Err` is a failure, of which the
+    /// type is kept, `Option` and everything else is a success.
+    ///
+    /// ```
+    /// use monitor_core::monitor;
+    ///
+    /// let number: Result<u8, _> = monitor().track("parse", |op| {
+    ///     op.add_bytes(3);
+    ///     "abc".parse()
+    /// });
+    /// assert!(number.is_err());
+    /// assert!(monitor().snapshot().operation("parse").unwrap().failed >= 1);
+    /// ```
+    #[inline]
+    pub fn track<T>(&self, name: &str, f: impl FnOnce(&mut Operation) -> T) -> T {
+        self.operation(name).run(f)
+    }
+
+    /// Runs a closure that returns a `Result` as an operation, and keeps the text of its error.
+    ///
+    /// # Errors
+    /// That of the closure.
+    #[inline]
+    pub fn try_track<T, E: fmt::Display>(
+        &self,
+        name: &str,
+        f: impl FnOnce(&mut Operation) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.operation(name).try_run(f)
+    }
+
+    /// Runs a closure with everything that this thread records going to this monitor: by [`monitor()`], by the
+    /// attribute, and by futures that are first polled inside. Threads that the closure starts are not in the scope.
+    pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        local::scope(&self.recorder, f)
+    }
+
+    /// Everything that is known at this moment: an operation that has ended before is in it. Others go on meanwhile.
+    ///
+    /// Costs about a microsecond for an operation and thread.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        reader::snapshot(&self.recorder)
+    }
+
+    /// What runs right now, the oldest first.
+    #[must_use]
+    pub fn active(&self) -> Vec<ActiveOperation> {
+        let mut active = reader::active_now(&self.recorder);
+        active.sort_by_key(|operation| std::cmp::Reverse(operation.age));
+        active
+    }
+
+    /// The last `n` individual records, the newest first.
+    ///
+    /// Which calls are recorded individually is said by their [`RecordPolicy`](crate::RecordPolicy). A thread keeps its
+    /// records in a ring of 256 until somebody reads them. Without a sink nobody does all the time: this call takes in
+    /// the rings of all threads, and a thread whose ring is full moves it over itself. So the newest records are always
+    /// there, up to [`MonitorBuilder::recent_capacity`] of them, and no thread is needed for it.
+    #[must_use]
+    pub fn recent(&self, n: usize) -> Vec<OperationRecord> {
+        reader::recent(&self.recorder, n)
+    }
+
+    /// Switches recording off or on, for all threads. Off, a tracked call costs less than a nanosecond; a call that
+    /// runs while the switch is turned is counted to its end.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.recorder.set_enabled(enabled);
+    }
+
+    /// Whether recording is switched on.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        cfg!(feature = "enabled") && self.recorder.is_enabled()
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("service", &*self.recorder.service.lock()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! The figures of one series on one thread, and the list of them that a shard publishes.
+
+use super::counter::Counter;
+use super::durations::Durations;
+use super::edges::Edges;
+use super::sync::{AtomicPtr, Ordering};
+
+/// The figures of one series (an operation with one label set) on one thread. About 750 bytes, and 256 more for each
+/// octave of durations in use.
+///
+/// Written by the thread that holds the shard. What every call touches comes first.
+#[repr(C, align(64))]
+pub(crate) struct Cell {
+    pub(crate) started: Counter,
+    pub(crate) succeeded: Counter,
+    pub(crate) total_ns: Counter,
+    /// Time less the children's; a signed sum in two's complement, since a sampled child may be counted for more
+    /// time than its parent took this once.
+    pub(crate) self_ns: Counter,
+    pub(crate) min_ns: Counter,
+    pub(crate) max_ns: Counter,
+    /// Reading of the clock from which on a call may be recorded individually. `u64::MAX`: never.
+    pub(crate) record_from: Counter,
+    /// Calls at least this long are recorded as slow. `u64::MAX`: none.
+    pub(crate) slow_ns: Counter,
+    pub(crate) durations: Durations,
+    pub(crate) edges: Edges,
+
+    pub(crate) failed: Counter,
+    pub(crate) panicked: Counter,
+    pub(crate) cancelled: Counter,
+    pub(crate) items: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) busy_ns: Counter,
+    pub(crate) polls: Counter,
+    pub(crate) recorded: Counter,
+    /// Calls still to pass before the next one is timed, and the weight that one will have.
+    pub(crate) skip: Counter,
+    pub(crate) gap: Counter,
+    /// As `record_from`, for calls that did not succeed, and for the slow ones.
+    pub(crate) record_failure_from: Counter,
+    pub(crate) record_slow_from: Counter,
+
+    pub(crate) series: u32,
+    /// Whether a new longest call is recorded though the budget is spent.
+    pub(crate) record_slowest: bool,
+    /// Whether every call is recorded, without a budget.
+    pub(crate) record_all: bool,
+    next: *mut Cell,
+}
+
+/// Which calls of a cell are recorded individually.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recording {
+    pub(crate) calls: bool,
+    pub(crate) all: bool,
+    pub(crate) failures: bool,
+    pub(crate) slow_ns: u64,
+    pub(crate) slowest: bool,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Cell {
+    pub(crate) fn new(series: u32, recording: Recording) -> Self {
+        let from = |on: bool| Counter::new(if on { 0 } else { NEVER });
+        Self {
+            started: Counter::new(0),
+            succeeded: Counter::new(0),
+            total_ns: Counter::new(0),
+            self_ns: Counter::new(0),
+            min_ns: Counter::new(u64::MAX),
+            max_ns: Counter::new(0),
+            record_from: from(recording.calls),
+            slow_ns: Counter::new(recording.slow_ns),
+            durations: Durations::new(),
+            edges: Edges::new(),
+            failed: Counter::new(0),
+            panicked: Counter::new(0),
+            cancelled: Counter::new(0),
+            items: Counter::new(0),
+            bytes: Counter::new(0),
+            busy_ns: Counter::new(0),
+            polls: Counter::new(0),
+            recorded: Counter::new(0),
+            skip: Counter::new(0),
+            gap: Counter::new(1),
+            record_failure_from: from(recording.failures),
+            record_slow_from: Counter::new(0),
+            series,
+            record_slowest: recording.slowest,
+            record_all: recording.all,
+            next: std::ptr::null_mut(),
+        }
+    }
+
+    /// Adds the time of a call that stands for `weight` calls.
+    #[inline(always)]
+    pub(crate) fn add_time(&self, ns: u64, self_ns: u64, weight: u64) {
+        self.total_ns.add(ns.wrapping_mul(weight));
+        self.self_ns.add(self_ns.wrapping_mul(weight));
+        self.durations.record(ns, weight);
+    }
+
+    /// Whether this call needs a look: a new extreme, slow, or with room in the budget of records.
+    #[inline(always)]
+    pub(crate) fn is_notable(&self, ns: u64, now: u64) -> bool {
+        // Not `||`: one branch that is nearly never taken instead of four.
+        (ns > self.max_ns.get())
+            | (ns < self.min_ns.get())
+            | (now >= self.record_from.get())
+            | (ns >= self.slow_ns.get())
+    }
+
+    /// Bytes held, histogram and edges included.
+    pub(crate) fn bytes_held(&self) -> usize {
+        size_of::<Self>()
+            + self.durations.octaves_held() * Durations::OCTAVE_BYTES
+            + self.edges.held() * Edges::EDGE_BYTES
+    }
+}
+
+/// The cells of a shard: appended by the thread that holds it, read by all.
+pub(crate) struct Cells {
+    first: AtomicPtr<Cell>,
+}
+
+impl Cells {
+    pub(crate) fn new() -> Self {
+        Self { first: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+
+    /// Adds a cell. Only the thread that holds the shard may call it.
+    pub(crate) fn push(&self, mut cell: Cell) -> &Cell {
+        cell.next = self.first.load(Ordering::Relaxed);
+        let cell = Box::into_raw(Box::new(cell));
+        self.first.store(cell, Ordering::Release);
+        // SAFETY: just made, and kept until the list is dropped, which needs `&mut self`.
+        unsafe { &*cell }
+    }
+
+    /// All cells, newest first, from any thread.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Cell> {
+        // SAFETY: as in `push`; the acquiring load makes the cells behind it visible.
+        let mut next = unsafe { self.first.load(Ordering::Acquire).as_ref() };
+        std::iter::from_fn(move || {
+            let cell = next?;
+            // SAFETY: as in `push`; `next` is written before the cell is published and never changed.
+            next = unsafe { cell.next.as_ref() };
+            Some(cell)
+        })
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        let mut next = self.first.load(Ordering::Relaxed);
+        while !next.is_null() {
+            // SAFETY: `push` made it with `Box::into_raw`, and `&mut self` says that nobody else has it now.
+            let cell = unsafe { Box::from_raw(next) };
+            next = cell.next;
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The recorder: call sites, per-thread shards, histograms, stacks of active operations, record rings.
+//!
+//! The one rule of this folder: **a shard is written by the thread that holds it and by no other.** Its counters are
+//! atomics that their one writer changes with a plain load and a plain store, so recording has no locked instruction,
+//! no lock and no cache line shared with another writer. Readers add all shards up. What two threads may both write
+//! (a claim, a frame marked dead from outside, a slot given back) says so where it stands.
+//!
+//! It is the only folder with unsafe code: shards, cells and octaves are shared by raw pointers that live as long as
+//! their recorder. Each block says why it holds; `loom_tests` checks the protocols.
+//!
+//! From the ground up: [`counter`] · [`durations`] · [`edges`] · [`cell`] · [`stack`] · [`tasks`] · [`roster`] ·
+//! [`registry`] · [`journal`] · [`shard`] · [`recorder`] · [`local`] · [`call`], [`task_call`] · [`reader`].
+
+// The only unsafe code of the project, by design; see above.
+#![allow(unsafe_code)]
+
+mod sync;
+
+pub(crate) mod cell;
+pub(crate) mod counter;
+pub(crate) mod durations;
+pub(crate) mod edges;
+pub(crate) mod roster;
+pub(crate) mod stack;
+pub(crate) mod tasks;
+
+#[cfg(not(loom))]
+pub(crate) mod call;
+#[cfg(not(loom))]
+pub(crate) mod call_site;
+#[cfg(not(loom))]
+pub(crate) mod copies;
+#[cfg(not(loom))]
+pub(crate) mod fork;
+#[cfg(not(loom))]
+pub(crate) mod journal;
+#[cfg(not(loom))]
+pub(crate) mod local;
+#[cfg(not(loom))]
+pub(crate) mod note;
+#[cfg(not(loom))]
+pub(crate) mod open_call;
+#[cfg(not(loom))]
+pub(crate) mod reader;
+#[cfg(not(loom))]
+pub(crate) mod recorder;
+#[cfg(not(loom))]
+pub(crate) mod registry;
+#[cfg(not(loom))]
+pub(crate) mod shard;
+#[cfg(not(loom))]
+pub(crate) mod sync_call;
+#[cfg(not(loom))]
+pub(crate) mod task_call;
+
+#[cfg(all(test, loom))]
+mod loom_tests;

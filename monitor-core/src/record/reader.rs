@@ -1,0 +1,283 @@
+//! Reading: all shards added up into plain values, while their threads go on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cell::Cell;
+use super::copies;
+use super::edges::OTHER_CALLERS;
+use super::journal::RawRecord;
+use super::local::quietly_or_not;
+use super::recorder::Recorder;
+use super::registry::{Cap, OVERFLOW, Series};
+use super::shard::Shard;
+use super::stack::GROUND;
+use super::sync::{Ordering, fence};
+use crate::base::clock::Anchor;
+use crate::model::{
+    ActiveOperation, ActiveState, CallEdge, Identity, Labels, MonitorStats, OperationRecord, OperationStats, Snapshot,
+    SnapshotParts, Totals,
+};
+
+/// Everything a recorder knows at this moment.
+pub(crate) fn snapshot(recorder: &Recorder) -> Snapshot {
+    quietly_or_not(|| take_snapshot(recorder))
+}
+
+fn take_snapshot(recorder: &Recorder) -> Snapshot {
+    let (series, operations) = recorder.registered();
+    let anchor = recorder.clock.anchor();
+    let window = anchor.age(recorder.since);
+    let read = Figures::read(recorder, series.len());
+    let edges = read.edges(&series);
+    let monitor = own_stats(recorder, &read, &series, operations);
+    let active = active(recorder, &anchor, &series);
+    let service = recorder.service.lock().clone();
+    let operations = by_operation(&series, read.totals, window);
+    Snapshot::new(SnapshotParts { service, taken_at: anchor.wall, window, operations, edges, active, monitor })
+}
+
+/// Sums by series.
+struct Figures {
+    totals: Vec<Totals>,
+    /// Calls and nanoseconds from one series to another.
+    edges: HashMap<(u32, u32), (u64, u64)>,
+    recorded: u64,
+    finished: u64,
+}
+
+impl Figures {
+    fn read(recorder: &Recorder, series: usize) -> Self {
+        let mut totals = vec![Totals::default(); series];
+        let (mut recorded, mut finished) = (0_u64, 0_u64);
+        // The ends first and the beginnings afterwards: whatever ended had begun, on this thread or another, so no
+        // more ends are seen than beginnings, and nothing is ever "less than none" in flight.
+        for_each_cell(recorder, &mut totals, |cell, totals| {
+            recorded += cell.recorded.get();
+            totals.succeeded += cell.succeeded.acquire();
+            totals.failed += cell.failed.acquire();
+            totals.panicked += cell.panicked.acquire();
+            totals.cancelled += cell.cancelled.acquire();
+        });
+        fence(Ordering::SeqCst);
+        for sums in &totals {
+            finished += sums.succeeded + sums.failed + sums.panicked + sums.cancelled;
+        }
+        let mut edges = HashMap::new();
+        for_each_cell(recorder, &mut totals, |cell, totals| {
+            totals.started += cell.started.get();
+            totals.items += cell.items.get();
+            totals.bytes += cell.bytes.get();
+            totals.polls += cell.polls.get();
+            totals.busy_ns += cell.busy_ns.get();
+            totals.total_ns = totals.total_ns.wrapping_add(cell.total_ns.get());
+            totals.self_ns = totals.self_ns.wrapping_add(cell.self_ns.get().cast_signed());
+            totals.min_ns = totals.min_ns.min(cell.min_ns.get());
+            totals.max_ns = totals.max_ns.max(cell.max_ns.get());
+            cell.durations.add_to(&mut totals.histogram);
+            for (caller, calls, ns) in cell.edges.read() {
+                let edge: &mut (u64, u64) = edges.entry((caller, cell.series)).or_default();
+                *edge = (edge.0.wrapping_add(calls), edge.1.wrapping_add(ns));
+            }
+        });
+        Self { totals, edges, recorded, finished }
+    }
+
+    /// Calls that a cap sent to an overflow series.
+    fn overflow_calls(&self, series: &[Arc<Series>], cap: Cap) -> u64 {
+        let over = series.iter().zip(&self.totals).filter(|(series, _)| series.cap == cap);
+        over.map(|(_, totals)| totals.started).sum()
+    }
+
+    /// Edges from operation to operation, label sets added up.
+    fn edges(&self, series: &[Arc<Series>]) -> Vec<CallEdge> {
+        let mut by_name: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+        for ((caller, callee), (calls, ns)) in &self.edges {
+            let caller = match series.get(*caller as usize) {
+                Some(series) => &*series.name,
+                None if *caller == OTHER_CALLERS => OVERFLOW,
+                None => continue,
+            };
+            let Some(callee) = series.get(*callee as usize) else { continue };
+            let edge = by_name.entry((caller, &callee.name)).or_default();
+            *edge = (edge.0.wrapping_add(*calls), edge.1.wrapping_add(*ns));
+        }
+        by_name
+            .into_iter()
+            .map(|((caller, callee), (calls, ns))| CallEdge {
+                caller: caller.to_owned(),
+                callee: callee.to_owned(),
+                calls,
+                total_time: Duration::from_nanos(ns),
+            })
+            .collect()
+    }
+}
+
+fn for_each_cell(recorder: &Recorder, totals: &mut [Totals], mut read: impl FnMut(&Cell, &mut Totals)) {
+    for shard in recorder.shards.iter() {
+        for cell in shard.cells.iter() {
+            // A series that came after the list was read is left for the next snapshot.
+            if let Some(totals) = totals.get_mut(cell.series as usize) {
+                read(cell, totals);
+            }
+        }
+    }
+}
+
+/// Statistics by operation, with those of its label sets inside where it has labels.
+fn by_operation(series: &[Arc<Series>], totals: Vec<Totals>, window: Duration) -> Vec<OperationStats> {
+    let mut operations: BTreeMap<(&str, &str, &str), Vec<(&Series, Totals)>> = BTreeMap::new();
+    for (series, totals) in series.iter().zip(totals) {
+        operations.entry((&series.name, &series.kind, &series.component)).or_default().push((series, totals));
+    }
+    let stats = |series: &Series, labels, totals| OperationStats::new(identity(series, labels), totals, window);
+    operations
+        .into_values()
+        .filter_map(|mut parts| {
+            let first = parts[0].0;
+            if parts.len() == 1 && first.labels.is_empty() {
+                return parts.pop().map(|(series, totals)| stats(series, Labels::new(), totals));
+            }
+            let mut sum = Totals::default();
+            for (_, totals) in &parts {
+                sum.merge(totals);
+            }
+            let series = parts.into_iter().map(|(series, totals)| stats(series, labels(series), totals)).collect();
+            Some(stats(first, Labels::new(), sum).with_series(series))
+        })
+        .collect()
+}
+
+fn identity(series: &Series, labels: Labels) -> Identity {
+    Identity {
+        name: series.name.to_string(),
+        kind: series.kind.to_string(),
+        component: series.component.to_string(),
+        labels,
+    }
+}
+
+fn labels(series: &Series) -> Labels {
+    series.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+/// What runs now.
+pub(crate) fn active_now(recorder: &Recorder) -> Vec<ActiveOperation> {
+    quietly_or_not(|| {
+        let (series, _) = recorder.registered();
+        active(recorder, &recorder.clock.anchor(), &series)
+    })
+}
+
+fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> Vec<ActiveOperation> {
+    let describe = |number: u32, id, since, parent: u64| {
+        let series = series.get(number as usize)?;
+        Some(ActiveOperation {
+            id,
+            name: series.name.to_string(),
+            kind: series.kind.to_string(),
+            labels: labels(series),
+            parent: (parent != GROUND).then_some(parent),
+            started_at: anchor.wall_time(since),
+            age: anchor.age(since),
+            thread: None,
+            state: ActiveState::Running,
+            polls: 0,
+            busy_time: Duration::ZERO,
+        })
+    };
+    let mut on_stacks = HashMap::new();
+    let mut found = Vec::new();
+    for shard in recorder.shards.iter().filter(|shard| shard.is_held()) {
+        let frames = shard.stack.read();
+        let thread = if frames.is_empty() { None } else { Some(shard.thread().to_string()) };
+        for frame in frames {
+            // SAFETY: a frame with an id has a cell of a shard of this recorder, which lives as long as it.
+            let Some(cell) = (unsafe { frame.cell.as_ref() }) else { continue };
+            if let Some(mut operation) = describe(cell.series, frame.id, frame.since, frame.parent) {
+                operation.thread.clone_from(&thread);
+                on_stacks.insert(frame.id, found.len());
+                found.push(operation);
+            }
+        }
+    }
+    for shard in recorder.shards.iter() {
+        for task in shard.tasks.read() {
+            let busy_time = Duration::from_nanos(task.busy_ns);
+            if let Some(operation) = on_stacks.get(&task.id).and_then(|at| found.get_mut(*at)) {
+                (operation.polls, operation.busy_time) = (task.polls, busy_time);
+            } else if let Some(mut operation) = describe(task.series, task.id, task.since, task.parent) {
+                // A guard outside of its monitor's scope has a slot too, and was never polled.
+                let suspended = task.polls > 0;
+                operation.state = if suspended { ActiveState::Suspended } else { ActiveState::Running };
+                (operation.polls, operation.busy_time) = (task.polls, busy_time);
+                found.push(operation);
+            }
+        }
+    }
+    found
+}
+
+/// The last individual records, newest first.
+pub(crate) fn recent(recorder: &Recorder, n: usize) -> Vec<OperationRecord> {
+    quietly_or_not(|| {
+        let anchor = recorder.clock.anchor();
+        let mut recent = recorder.recent.lock();
+        for shard in recorder.shards.iter() {
+            shard.drain(|ring| recent.take_in(ring));
+        }
+        recent.in_order().rev().take(n).map(|raw| record(recorder, raw, &anchor)).collect()
+    })
+}
+
+fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> OperationRecord {
+    let detail = raw.detail.as_deref();
+    OperationRecord {
+        id: raw.id,
+        parent: (raw.parent != GROUND).then_some(raw.parent),
+        parent_name: raw.parent_series.and_then(|number| recorder.series(number)).map(|parent| parent.name.to_string()),
+        name: raw.series.name.to_string(),
+        kind: raw.series.kind.to_string(),
+        component: raw.series.component.to_string(),
+        labels: labels(&raw.series),
+        outcome: raw.outcome,
+        started_at: anchor.wall_time(raw.ended).checked_sub(Duration::from_nanos(raw.duration_ns)).unwrap_or(anchor.wall),
+        duration: Duration::from_nanos(raw.duration_ns),
+        busy_time: (raw.polls > 0).then(|| Duration::from_nanos(raw.busy_ns)),
+        polls: raw.polls,
+        items: raw.items,
+        bytes: raw.bytes,
+        fields: detail.map(|detail| detail.fields.clone()).unwrap_or_default(),
+        error: detail.and_then(|detail| detail.error.clone()),
+        thread: (!raw.thread.is_empty()).then(|| raw.thread.to_string()),
+    }
+}
+
+fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operations: usize) -> MonitorStats {
+    let sum = |count: fn(&Shard) -> u64| recorder.shards.iter().map(|shard| count(shard)).sum::<u64>();
+    let counts = &recorder.counts;
+    let load = |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+    let ring_full = sum(|shard| shard.losses.ring_full.get());
+    let displaced = recorder.recent.lock().displaced;
+    let dropped = [("ring_full", ring_full), ("overwritten", displaced)];
+    MonitorStats {
+        operations: operations as u64,
+        series: series.len() as u64,
+        overflow_calls: read.overflow_calls(series, Cap::Operations),
+        overflow_series_calls: read.overflow_calls(series, Cap::LabelSets),
+        records_kept: read.recorded,
+        records_skipped: read.finished.saturating_sub(read.recorded).saturating_sub(ring_full),
+        records_dropped: dropped.into_iter().filter(|(_, n)| *n > 0).map(|(reason, n)| (reason.to_owned(), n)).collect(),
+        stack_overflows: sum(|shard| shard.losses.stack_overflows.get()),
+        task_overflows: sum(|shard| shard.losses.task_overflows.get()),
+        reentrant_calls: load(&counts.reentrant_calls),
+        callbacks_panicked: load(&counts.callbacks_panicked),
+        names_changed: load(&counts.names_changed),
+        shards: recorder.shards.len() as u64,
+        threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,
+        bytes_held: recorder.shards.iter().map(|shard| shard.bytes_held() as u64).sum(),
+        copies: copies::others(),
+    }
+}

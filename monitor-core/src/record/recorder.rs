@@ -1,0 +1,247 @@
+//! A recorder: the shards of all threads, the registry of series, the settings. The one that a process has by itself,
+//! and those that a program makes.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use foldhash::fast::RandomState;
+use parking_lot::{Mutex, RwLock};
+
+use super::cell::Recording;
+use super::fork;
+use super::journal::Recent;
+use super::registry::{Found, Identity, Limits, Registry, Series};
+use super::roster::Roster;
+use super::shard::Shard;
+use crate::base::clock::Clock;
+
+/// Settings as they are when nobody says otherwise.
+pub(crate) const DEFAULT_LIMITS: Limits = Limits { operations: 4_096, label_sets: 2_000 };
+pub(crate) const DEFAULT_RECENT: usize = 1_024;
+pub(crate) const DEFAULT_RECORDS_PER_SECOND: u64 = 10;
+
+pub(crate) struct Recorder {
+    pub(crate) shards: Roster<Shard>,
+    pub(crate) clock: Clock,
+    /// Reading of the clock when the recorder was made.
+    pub(crate) since: u64,
+    pub(crate) hash_state: RandomState,
+    registry: RwLock<Registry>,
+    pub(crate) recent: Mutex<Recent>,
+    pub(crate) service: Mutex<String>,
+    enabled: AtomicBool,
+    max_operations: AtomicUsize,
+    max_label_sets: AtomicUsize,
+    /// Ticks of the clock for each record that a budget allows.
+    record_interval: AtomicU64,
+    pub(crate) counts: Counts,
+    /// Whether handles are counted; the recorder of the process is never freed.
+    counted: bool,
+    /// Of the process that made it: see [`fork`].
+    generation: usize,
+}
+
+/// Rare events, counted by whoever meets them.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) reentrant_calls: AtomicU64,
+    pub(crate) callbacks_panicked: AtomicU64,
+    pub(crate) names_changed: AtomicU64,
+}
+
+/// What a monitor is built from.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) service: String,
+    pub(crate) limits: Limits,
+    pub(crate) recent: usize,
+    pub(crate) records_per_second: u64,
+    pub(crate) enabled: bool,
+    pub(crate) clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            service: String::new(),
+            limits: DEFAULT_LIMITS,
+            recent: DEFAULT_RECENT,
+            records_per_second: DEFAULT_RECORDS_PER_SECOND,
+            enabled: true,
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl Recorder {
+    fn new(settings: Settings, counted: bool) -> Self {
+        fork::watch();
+        let recorder = Self {
+            shards: Roster::new(),
+            since: settings.clock.ticks(),
+            clock: settings.clock.clone(),
+            hash_state: RandomState::default(),
+            registry: RwLock::new(Registry::default()),
+            recent: Mutex::new(Recent::new(settings.recent)),
+            service: Mutex::new(String::new()),
+            enabled: AtomicBool::new(true),
+            max_operations: AtomicUsize::new(0),
+            max_label_sets: AtomicUsize::new(0),
+            record_interval: AtomicU64::new(0),
+            counts: Counts::default(),
+            counted,
+            generation: fork::generation(),
+        };
+        recorder.apply(settings);
+        recorder
+    }
+
+    /// Takes over settings; the clock stays, since times of two clocks cannot be compared.
+    pub(crate) fn apply(&self, settings: Settings) {
+        *self.service.lock() = settings.service;
+        self.recent.lock().set_capacity(settings.recent);
+        self.max_operations.store(settings.limits.operations, Ordering::Relaxed);
+        self.max_label_sets.store(settings.limits.label_sets, Ordering::Relaxed);
+        let second = self.clock.ticks_in(std::time::Duration::from_secs(1));
+        let interval = second.checked_div(settings.records_per_second).unwrap_or(u64::MAX / 4);
+        self.record_interval.store(interval, Ordering::Relaxed);
+        self.set_enabled(settings.enabled);
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_enabled(&self, enabled: bool) {
+        self.enabled.store(enabled, Ordering::Relaxed);
+        for shard in self.shards.iter() {
+            shard.set_off(!enabled);
+        }
+    }
+
+    pub(crate) fn record_interval(&self) -> u64 {
+        self.record_interval.load(Ordering::Relaxed)
+    }
+
+    /// Whether this process inherited the recorder by a fork: then nothing may be done with it.
+    pub(crate) fn is_inherited(&self) -> bool {
+        !self.counted && self.generation != fork::generation()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            operations: self.max_operations.load(Ordering::Relaxed),
+            label_sets: self.max_label_sets.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn find_series(&self, identity: &Identity<'_>, recording: Recording) -> Found {
+        let limits = self.limits();
+        // In a statement of its own: the read lock must be gone before the write lock is asked for.
+        let found = self.registry.read().find(&self.hash_state, identity, limits);
+        let found = found.unwrap_or_else(|| {
+            self.registry.write().find_or_insert(&self.hash_state, identity, recording, limits)
+        });
+        if found.changed {
+            self.counts.names_changed.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// The series, all of them, and the number of operations.
+    pub(crate) fn registered(&self) -> (Vec<Arc<Series>>, usize) {
+        let registry = self.registry.read();
+        (registry.series().to_vec(), registry.operations())
+    }
+
+    pub(crate) fn series(&self, number: u32) -> Option<Arc<Series>> {
+        self.registry.read().series().get(number as usize).cloned()
+    }
+}
+
+/// A handle on a recorder. That of the process costs nothing to clone; others count their handles.
+pub(crate) struct RecorderRef(NonNull<Recorder>);
+
+// SAFETY: it is a shared pointer to a `Recorder`, which is `Send` and `Sync`.
+unsafe impl Send for RecorderRef {}
+// SAFETY: as above.
+unsafe impl Sync for RecorderRef {}
+
+impl RecorderRef {
+    /// A recorder of its own.
+    pub(crate) fn new(settings: Settings) -> Self {
+        let recorder = Arc::into_raw(Arc::new(Recorder::new(settings, true)));
+        // SAFETY: `into_raw` never gives null.
+        Self(unsafe { NonNull::new_unchecked(recorder.cast_mut()) })
+    }
+
+    /// The recorder that the process has by itself, made when it is first asked for.
+    pub(crate) fn of_process() -> Self {
+        let mut process = PROCESS.load(Ordering::Acquire);
+        if process.is_null() {
+            let made = Box::into_raw(Box::new(Recorder::new(Settings::default(), false)));
+            process = match PROCESS.compare_exchange(process, made, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => made,
+                Err(earlier) => {
+                    // SAFETY: made above and given to nobody.
+                    drop(unsafe { Box::from_raw(made) });
+                    earlier
+                }
+            };
+        }
+        // SAFETY: not null, see above.
+        Self(unsafe { NonNull::new_unchecked(process) })
+    }
+
+    /// A handle on a recorder that is known to be alive.
+    #[inline(always)]
+    pub(crate) fn to(recorder: &Recorder) -> Self {
+        if recorder.counted {
+            // SAFETY: every counted recorder was made by `new` from an `Arc`, and the reference says that it lives.
+            unsafe { Arc::increment_strong_count(std::ptr::from_ref(recorder)) };
+        }
+        Self(NonNull::from(recorder))
+    }
+}
+
+impl std::ops::Deref for RecorderRef {
+    type Target = Recorder;
+
+    #[inline(always)]
+    fn deref(&self) -> &Recorder {
+        // SAFETY: a handle keeps its recorder alive, or the recorder is never freed.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for RecorderRef {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Self::to(self)
+    }
+}
+
+impl Drop for RecorderRef {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.counted {
+            // SAFETY: this handle's own count, taken by `new` or `to`.
+            unsafe { Arc::decrement_strong_count(self.0.as_ptr().cast_const()) };
+        }
+    }
+}
+
+/// The recorder of the process; null before it is needed, and again in a forked child.
+static PROCESS: AtomicPtr<Recorder> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Lets a forked child begin with a recorder of its own. The parent's is left alone, memory and all.
+pub(super) fn forget_process() {
+    PROCESS.store(std::ptr::null_mut(), Ordering::Relaxed);
+}
+
+/// The recorder of the process, if there is one already.
+pub(crate) fn existing_process<'a>() -> Option<&'a Recorder> {
+    // SAFETY: it is null or never freed.
+    unsafe { PROCESS.load(Ordering::Acquire).as_ref() }
+}

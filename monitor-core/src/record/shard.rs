@@ -1,0 +1,388 @@
+//! What one thread records into: its cells, its stack of active operations, its ring of records.
+
+use std::cell::UnsafeCell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use rtrb::RingBuffer;
+use smallvec::SmallVec;
+
+use super::cell::{Cell, Cells, Recording};
+use super::counter::Counter;
+use super::journal::{RING, RawRecord, Reader, Writer};
+use super::recorder::Recorder;
+use super::registry::{Cap, Identity, Series};
+use super::roster::Seat;
+use super::stack::Stack;
+use super::tasks::Tasks;
+use crate::base::clock::Clock;
+use crate::base::padded::Padded;
+
+/// What one thread of one recorder records into. A thread that ends leaves its shard, with all that is counted in it,
+/// to a later thread.
+#[repr(align(128))]
+pub(crate) struct Shard {
+    off: AtomicBool,
+    pub(crate) clock: Clock,
+    /// The last reading that was taken on this thread.
+    pub(crate) last_tick: Counter,
+    next_id: Counter,
+    random: Counter,
+    /// What the holder alone touches.
+    own: UnsafeCell<Own>,
+    pub(crate) stack: Stack,
+    recorder: NonNull<Recorder>,
+    pub(crate) cells: Cells,
+    pub(crate) tasks: Tasks,
+    /// Written by the holder, read by all.
+    pub(crate) losses: Padded<Losses>,
+    reader: Mutex<Option<Reader>>,
+    thread: Mutex<Arc<str>>,
+}
+
+/// What this shard could not keep.
+pub(crate) struct Losses {
+    pub(crate) ring_full: Counter,
+    pub(crate) stack_overflows: Counter,
+    pub(crate) task_overflows: Counter,
+}
+
+struct Own {
+    /// Cells by the number of the call site, and by that of the series; null where there is none.
+    by_site: Vec<*const Cell>,
+    by_series: Vec<*const Cell>,
+    /// Series met by name, under the hash of their identity.
+    by_name: HashMap<u64, SmallVec<[(Arc<Series>, *const Cell); 1]>, Unhashed>,
+    /// The series that was met last for each [place](Identity::place). What is found here is compared in full.
+    by_place: Box<[Option<(Arc<Series>, *const Cell)>]>,
+    /// Series by number, for records.
+    series: Vec<Option<Arc<Series>>>,
+    writer: Option<Writer>,
+    thread: Arc<str>,
+}
+
+/// Entries of the table of places; 4 KB, taken with the first name that is given at run time.
+const PLACES: usize = 256;
+
+/// The keys are hashes already.
+type Unhashed = std::hash::BuildHasherDefault<AsIs>;
+
+#[derive(Default)]
+struct AsIs(u64);
+
+impl std::hash::Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+// SAFETY: `own` is touched only through a `Holder`, which exists on the one thread that holds the seat; a seat changes
+// hands with release and acquire. The raw pointers in it point to cells of this shard and to the recorder around it.
+unsafe impl Send for Shard {}
+// SAFETY: as above; everything else is atomics and mutexes.
+unsafe impl Sync for Shard {}
+
+impl Shard {
+    pub(crate) fn new(number: usize, recorder: &Recorder) -> Self {
+        let zero = || Counter::new(0);
+        let unnamed: Arc<str> = Arc::from("");
+        Self {
+            off: AtomicBool::new(!recorder.is_enabled()),
+            clock: recorder.clock.clone(),
+            last_tick: Counter::new(recorder.clock.ticks()),
+            // Ids of different shards never meet: 2^44 calls of each of a million shards.
+            next_id: Counter::new(((number as u64 + 1) << 44) | 1),
+            random: Counter::new((number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            own: UnsafeCell::new(Own {
+                by_site: Vec::new(),
+                by_series: Vec::new(),
+                by_name: HashMap::default(),
+                by_place: Box::default(),
+                series: Vec::new(),
+                writer: None,
+                thread: Arc::clone(&unnamed),
+            }),
+            stack: Stack::new(),
+            recorder: NonNull::from(recorder),
+            cells: Cells::new(),
+            tasks: Tasks::new(),
+            losses: Padded(Losses {
+                ring_full: zero(),
+                stack_overflows: zero(),
+                task_overflows: zero(),
+            }),
+            reader: Mutex::new(None),
+            thread: Mutex::new(unnamed),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn recorder(&self) -> &Recorder {
+        // SAFETY: a shard lies in the roster of its recorder and goes with it; a recorder never moves.
+        unsafe { self.recorder.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_off(&self) -> bool {
+        self.off.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_off(&self, off: bool) {
+        self.off.store(off, Ordering::Relaxed);
+    }
+
+    /// Name of the thread that holds the shard, for readers.
+    pub(crate) fn thread(&self) -> Arc<str> {
+        Arc::clone(&self.thread.lock())
+    }
+
+    /// Hands everything in the ring to `take`.
+    pub(crate) fn drain(&self, take: impl FnOnce(&mut Reader)) {
+        if let Some(reader) = self.reader.lock().as_mut() {
+            take(reader);
+        }
+    }
+
+    pub(crate) fn bytes_held(&self) -> usize {
+        let ring = if self.reader.lock().is_some() { RING * size_of::<RawRecord>() } else { 0 };
+        let cells = self.cells.iter().map(Cell::bytes_held).sum::<usize>();
+        size_of::<Self>() + cells + ring + self.tasks.bytes_held()
+    }
+}
+
+/// A shard on the thread that holds it: the right to write.
+#[derive(Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    seat: &'a Seat<Shard>,
+    /// Not `Send`: it speaks of this thread.
+    thread: PhantomData<*const ()>,
+}
+
+impl Deref for Holder<'_> {
+    type Target = Shard;
+
+    #[inline(always)]
+    fn deref(&self) -> &Shard {
+        self.seat
+    }
+}
+
+impl<'a> Holder<'a> {
+    /// # Safety
+    /// The calling thread has claimed the seat and not released it.
+    #[inline(always)]
+    pub(crate) unsafe fn new(seat: &'a Seat<Shard>) -> Self {
+        Self { seat, thread: PhantomData }
+    }
+
+    #[inline(always)]
+    pub(crate) fn seat(self) -> &'a Seat<Shard> {
+        self.seat
+    }
+
+    /// A number that no other call of this recorder gets, always odd.
+    #[inline(always)]
+    pub(crate) fn next_id(self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 2);
+        id
+    }
+
+    /// The stack, if this is the shard that the thread records into: a shard that is borrowed for a moment has none.
+    pub(crate) fn stack_of_thread(self) -> Option<&'a Stack> {
+        super::local::is_current(self.seat).then_some(&self.seat().stack)
+    }
+
+    /// A random number below `bound` (wyrand; its low bias does not matter for gaps of samples).
+    #[inline]
+    pub(crate) fn random_below(self, bound: u64) -> u64 {
+        let state = self.random.get().wrapping_add(0xA076_1D64_78BD_642F);
+        self.random.set(state);
+        let product = u128::from(state) * u128::from(state ^ 0xE703_7ED1_A0B4_28DB);
+        let number = (product >> 64) as u64 ^ product as u64;
+        ((u128::from(number) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// The cell of a call site, if this shard has met it.
+    #[inline(always)]
+    pub(crate) fn cell_of_site(self, site: usize) -> Option<&'a Cell> {
+        // SAFETY: this thread holds the shard, and no exclusive reference lives: those of `own_mut` end before any
+        // other code of this thread runs (see there).
+        let own = unsafe { &*self.seat.own.get() };
+        let cell = *own.by_site.get(site)?;
+        // SAFETY: a cell lives as long as its shard.
+        unsafe { cell.as_ref() }
+    }
+
+    /// The cell of a series, if this shard has met it.
+    #[inline(always)]
+    pub(crate) fn cell_of_series(self, series: u32) -> Option<&'a Cell> {
+        // SAFETY: as in `cell_of_site`.
+        let own = unsafe { &*self.seat.own.get() };
+        let cell = *own.by_series.get(series as usize)?;
+        // SAFETY: a cell lives as long as its shard.
+        unsafe { cell.as_ref() }
+    }
+
+    /// The cell of a name, if this shard has met it at this place.
+    #[inline]
+    pub(crate) fn cell_at_place(self, identity: &Identity<'_>) -> Option<&'a Cell> {
+        // SAFETY: as in `cell_of_site`.
+        let own = unsafe { &*self.seat.own.get() };
+        let (series, cell) = own.by_place.get(identity.place() % PLACES)?.as_ref()?;
+        // SAFETY: a cell lives as long as its shard.
+        if series.is(identity) { unsafe { cell.as_ref() } } else { None }
+    }
+
+    /// The cell of a name, if this shard has met it.
+    fn cell_of_name(&self, hash: u64, identity: &Identity<'_>) -> Option<(Arc<Series>, &'a Cell)> {
+        // SAFETY: as in `cell_of_site`.
+        let own = unsafe { &*self.seat.own.get() };
+        let (series, cell) = own.by_name.get(&hash)?.iter().find(|(series, _)| series.is(identity))?;
+        // SAFETY: a cell lives as long as its shard.
+        Some((Arc::clone(series), unsafe { cell.as_ref() }?))
+    }
+
+    /// What the holder alone touches, to change it.
+    ///
+    /// # Safety
+    /// Nothing of this thread may get at `own` while the reference lives. A global allocator may be tracked, so the
+    /// caller must have made this shard unreachable with [`local::quietly`](super::local::quietly) first.
+    #[expect(clippy::mut_from_ref, reason = "the holder is the one thread that can call this")]
+    unsafe fn own_mut(&self) -> &mut Own {
+        // SAFETY: the caller sees to it.
+        unsafe { &mut *self.seat.own.get() }
+    }
+
+    /// The cell of an identity, made now if there is none. `site` remembers it under a call site.
+    ///
+    /// # Safety
+    /// As for `own_mut`.
+    pub(crate) unsafe fn meet(self, identity: &Identity<'_>, recording: Recording, site: Option<usize>) -> &'a Cell {
+        if let Some(site) = site {
+            let found = self.recorder().find_series(identity, recording);
+            // SAFETY: the caller sees to it.
+            let cell = unsafe { self.meet_series(&found.series) };
+            // SAFETY: the caller sees to it.
+            remember(&mut unsafe { self.own_mut() }.by_site, site, cell);
+            return cell;
+        }
+        let hash = identity.hash(&self.recorder().hash_state);
+        let (series, cell) = match self.cell_of_name(hash, identity) {
+            Some(known) => known,
+            None => {
+                let found = self.recorder().find_series(identity, recording);
+                // SAFETY: the caller sees to it.
+                let cell = unsafe { self.meet_series(&found.series) };
+                if found.cap != Cap::Within || found.changed {
+                    // What is over a cap has no bound, so it is not remembered; nor is a name that would never be met
+                    // again in the form that is kept.
+                    return cell;
+                }
+                // SAFETY: the caller sees to it.
+                let named = unsafe { self.own_mut() }.by_name.entry(hash).or_default();
+                named.push((Arc::clone(&found.series), cell));
+                (found.series, cell)
+            }
+        };
+        // SAFETY: the caller sees to it.
+        let own = unsafe { self.own_mut() };
+        if own.by_place.is_empty() {
+            own.by_place = (0..PLACES).map(|_| None).collect();
+        }
+        own.by_place[identity.place() % PLACES] = Some((series, cell));
+        cell
+    }
+
+    /// The cell of a series, made now if there is none.
+    ///
+    /// # Safety
+    /// As for `own_mut`.
+    pub(crate) unsafe fn meet_series(self, series: &Arc<Series>) -> &'a Cell {
+        if let Some(cell) = self.cell_of_series(series.number) {
+            return cell;
+        }
+        let cell = self.seat.cells.push(Cell::new(series.number, series.recording));
+        // SAFETY: the caller sees to it.
+        let own = unsafe { self.own_mut() };
+        remember(&mut own.by_series, series.number as usize, cell);
+        let number = series.number as usize;
+        if own.series.len() <= number {
+            own.series.resize(number + 1, None);
+        }
+        own.series[number] = Some(Arc::clone(series));
+        cell
+    }
+
+    /// Names of a series and of this thread, for a record.
+    ///
+    /// # Safety
+    /// As for `own_mut`.
+    pub(crate) unsafe fn names(self, series: u32) -> Option<(Arc<Series>, Arc<str>)> {
+        // SAFETY: the caller sees to it.
+        let own = unsafe { self.own_mut() };
+        let series = own.series.get(series as usize)?.as_ref()?;
+        Some((Arc::clone(series), Arc::clone(&own.thread)))
+    }
+
+    /// Puts a record in the ring, or counts that there was no room.
+    ///
+    /// # Safety
+    /// As for `own_mut`.
+    pub(crate) unsafe fn write_record(self, record: RawRecord) -> bool {
+        // SAFETY: the caller sees to it.
+        let own = unsafe { self.own_mut() };
+        let writer = own.writer.get_or_insert_with(|| {
+            let (writer, reader) = RingBuffer::new(RING);
+            *self.reader.lock() = Some(reader);
+            writer
+        });
+        let refused = match writer.push(record) {
+            Ok(()) => return true,
+            Err(rtrb::PushError::Full(record)) => record,
+        };
+        // Nobody read for a while. This thread moves the ring over itself unless it would have to wait for that.
+        if let (Some(mut recent), Some(mut reader)) = (self.recorder().recent.try_lock(), self.reader.try_lock())
+            && let Some(reader) = reader.as_mut()
+        {
+            recent.take_in(reader);
+        }
+        let kept = writer.push(refused).is_ok();
+        if !kept {
+            self.losses.ring_full.add(1);
+        }
+        kept
+    }
+
+    /// Sets the thread that is shown as the holder.
+    ///
+    /// # Safety
+    /// As for `own_mut`.
+    pub(crate) unsafe fn set_thread(self, name: Arc<str>) {
+        // SAFETY: the caller sees to it.
+        unsafe { self.own_mut() }.thread = Arc::clone(&name);
+        *self.seat.thread.lock() = name;
+    }
+}
+
+fn remember(table: &mut Vec<*const Cell>, number: usize, cell: &Cell) {
+    if table.len() <= number {
+        table.resize((number + 1).next_power_of_two(), std::ptr::null());
+    }
+    table[number] = cell;
+}

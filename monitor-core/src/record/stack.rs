@@ -1,0 +1,357 @@
+//! The stack of operations that run on a thread right now.
+//!
+//! It gives parents, self time and the list of what is active. The thread that holds the shard pushes and pops; any
+//! thread may read; and a thread that ends a call which began elsewhere marks its frame dead from outside.
+//!
+//! A frame is live while its id is not zero. The owner clears the id when the call ends and sets it last when a new
+//! call takes the frame, so a reader that finds the same id before and after it read the rest has one call's frame
+//! and not parts of two.
+
+use super::cell::Cell;
+use super::counter::Counter;
+use super::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
+
+/// Nested calls that a thread keeps frames for, and one more for the ground. What is nested deeper is counted and
+/// timed as ever, but has no parent, and its time stays the own time of the deepest frame.
+#[cfg(not(loom))]
+pub(crate) const DEPTH: usize = 65;
+// The model checker walks all interleavings: a small stack keeps them few.
+#[cfg(loom)]
+pub(crate) const DEPTH: usize = 3;
+
+/// The id of the ground, which every stack stands on and which never ends.
+pub(crate) const GROUND: u64 = u64::MAX;
+
+/// One call that runs.
+pub(crate) struct Frame {
+    /// Of the call; zero: dead. Written by the owner, and cleared by whoever ends the call.
+    id: Counter,
+    cell: AtomicPtr<Cell>,
+    since: Counter,
+    /// Calls that this one stands for in sums of time; zero: it is counted and not timed.
+    weight: Counter,
+    /// Time of the children that ended, each weighted with the calls it stands for.
+    children_ns: Counter,
+}
+
+impl Frame {
+    fn new(id: u64) -> Self {
+        Self {
+            id: Counter::new(id),
+            cell: AtomicPtr::new(std::ptr::null_mut()),
+            since: Counter::new(0),
+            weight: Counter::new(0),
+            children_ns: Counter::new(0),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn id(&self) -> u64 {
+        self.id.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn cell(&self) -> *const Cell {
+        self.cell.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn since(&self) -> u64 {
+        self.since.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn children_ns(&self) -> u64 {
+        self.children_ns.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn add_child(&self, ns: u64) {
+        self.children_ns.add(ns);
+    }
+}
+
+impl Frame {
+    fn save(&self, id: u64) -> SavedFrame {
+        // SAFETY: a frame with an id has a cell of a shard of its recorder, which lives as long as the recorder. (In
+        // the tests of the stack alone there are none.)
+        let series = unsafe { self.cell().as_ref() }.map_or(0, |cell| cell.series);
+        let (since, weight, children_ns) = (self.since(), self.weight(), self.children_ns());
+        SavedFrame { id, series, since, weight, children_ns }
+    }
+}
+
+/// A frame as another thread saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameView {
+    pub(crate) id: u64,
+    pub(crate) cell: *const Cell,
+    pub(crate) since: u64,
+    /// The id of the live frame below, [`GROUND`] if there is none.
+    pub(crate) parent: u64,
+}
+
+/// A frame taken off a stack: to be put on another one later, or because its call ended elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SavedFrame {
+    pub(crate) id: u64,
+    pub(crate) series: u32,
+    pub(crate) since: u64,
+    pub(crate) weight: u64,
+    pub(crate) children_ns: u64,
+}
+
+/// The two frames that matter when a call ends on the stack that it began on: its own, which is dead now, and the
+/// nearest live one below, or the ground.
+#[derive(Clone, Copy)]
+pub(crate) struct Popped<'a> {
+    pub(crate) frame: &'a Frame,
+    pub(crate) parent: &'a Frame,
+}
+
+pub(crate) struct Stack {
+    /// Frames in use, the ground included. Written by the owner.
+    depth: AtomicUsize,
+    frames: [Frame; DEPTH],
+}
+
+impl Stack {
+    pub(crate) fn new() -> Self {
+        Self {
+            depth: AtomicUsize::new(1),
+            frames: std::array::from_fn(|i| Frame::new(if i == 0 { GROUND } else { 0 })),
+        }
+    }
+
+    /// Puts a call on the stack; false if the stack is full. The clock is read in between, as late as can be.
+    #[inline(always)]
+    pub(crate) fn push(&self, cell: *const Cell, id: u64, weight: u64, now: impl FnOnce() -> u64) -> bool {
+        let mut depth = self.depth.load(Ordering::Relaxed);
+        if depth >= DEPTH {
+            depth = self.drop_dead(depth);
+            if depth >= DEPTH {
+                return false;
+            }
+        }
+        let frame = &self.frames[depth];
+        frame.cell.store(cell.cast_mut(), Ordering::Release);
+        frame.weight.publish(weight);
+        frame.children_ns.set(0);
+        frame.since.publish(now());
+        frame.id.publish(id);
+        self.depth.store(depth + 1, Ordering::Release);
+        true
+    }
+
+    /// The frame on top and the one below, if the call is on top and the one below lives, which is nearly always so.
+    #[inline(always)]
+    pub(crate) fn top_two(&self, id: u64) -> Option<Popped<'_>> {
+        let top = self.depth.load(Ordering::Relaxed).wrapping_sub(1);
+        let (Some(frame), Some(parent)) = (self.frames.get(top), self.frames.get(top.wrapping_sub(1))) else {
+            return None;
+        };
+        (frame.id() == id && parent.id() != 0).then_some(Popped { frame, parent })
+    }
+
+    /// Takes the call on top off: after [`top_two`](Self::top_two) found it there.
+    #[inline(always)]
+    pub(crate) fn pop(&self, popped: Popped<'_>) {
+        popped.frame.id.set(0);
+        self.depth.store(self.depth.load(Ordering::Relaxed) - 1, Ordering::Release);
+    }
+
+    /// Takes the call out wherever it stands on this stack: ended out of order, or above a dead frame. `None` if it
+    /// is not here.
+    #[cold]
+    pub(crate) fn remove(&self, id: u64) -> Option<Popped<'_>> {
+        let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
+        let position = (1..depth).rev().find(|i| self.frames[*i].id() == id)?;
+        let frame = &self.frames[position];
+        frame.id.set(0);
+        self.drop_dead(depth);
+        Some(Popped { frame, parent: self.live_below(position) })
+    }
+
+    /// Marks a call's frame dead from a thread that does not own this stack, and says what was in it. `None` if the
+    /// call is not here.
+    #[cold]
+    pub(crate) fn kill(&self, id: u64) -> Option<SavedFrame> {
+        let frame = self.frames.iter().skip(1).find(|frame| frame.id.acquire() == id)?;
+        let saved = frame.save(id);
+        // An exchange and not a store, because the owner may put another call there at this moment.
+        frame.id.shared().compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(saved)
+    }
+
+    /// The live frame on top, or the ground.
+    pub(crate) fn top(&self) -> &Frame {
+        self.live_below(self.depth.load(Ordering::Relaxed).min(DEPTH))
+    }
+
+    /// Takes off everything above a call, bottom up: the guards that a future holds while it is suspended.
+    #[cold]
+    pub(crate) fn take_above(&self, id: u64) -> Vec<SavedFrame> {
+        let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
+        let Some(position) = (1..depth).find(|i| self.frames[*i].id() == id) else { return Vec::new() };
+        let mut saved = Vec::new();
+        for frame in &self.frames[position + 1..depth] {
+            let id = frame.id();
+            if id != 0 {
+                saved.push(frame.save(id));
+                frame.id.set(0);
+            }
+        }
+        self.drop_dead(depth);
+        saved
+    }
+
+    /// Puts back a frame that `take_above` took, on this or another stack. False if the stack is full.
+    #[cold]
+    pub(crate) fn restore(&self, cell: *const Cell, saved: SavedFrame) -> bool {
+        let restored = self.push(cell, saved.id, saved.weight, || saved.since);
+        if restored {
+            self.top().children_ns.set(saved.children_ns);
+        }
+        restored
+    }
+
+    /// Clears the stack when its thread ends.
+    pub(crate) fn clear(&self) {
+        for frame in self.frames.iter().skip(1) {
+            frame.id.set(0);
+        }
+        self.depth.store(1, Ordering::Release);
+    }
+
+    /// Whether a call is on top.
+    #[inline(always)]
+    pub(crate) fn is_on_top(&self, id: u64) -> bool {
+        self.frames.get(self.depth.load(Ordering::Relaxed).wrapping_sub(1)).is_some_and(|frame| frame.id() == id)
+    }
+
+    /// Lowers the depth past dead frames on top and returns it.
+    #[cold]
+    fn drop_dead(&self, depth: usize) -> usize {
+        let live = (1..depth.min(DEPTH)).rev().find(|i| self.frames[*i].id() != 0).unwrap_or(0);
+        self.depth.store(live + 1, Ordering::Release);
+        live + 1
+    }
+
+    fn live_below(&self, position: usize) -> &Frame {
+        self.frames[..position].iter().rev().find(|frame| frame.id() != 0).unwrap_or(&self.frames[0])
+    }
+
+    /// The live frames from the bottom up, from any thread. A frame that changes meanwhile is left out.
+    pub(crate) fn read(&self) -> Vec<FrameView> {
+        let depth = self.depth.load(Ordering::Acquire).min(DEPTH);
+        let mut parent = GROUND;
+        let mut views = Vec::new();
+        for frame in self.frames.iter().take(depth).skip(1) {
+            let id = frame.id.acquire();
+            let cell = frame.cell.load(Ordering::Acquire).cast_const();
+            let since = frame.since.acquire();
+            fence(Ordering::Acquire);
+            if id != 0 && frame.id.get() == id {
+                views.push(FrameView { id, cell, since, parent });
+                parent = id;
+            }
+        }
+        views
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn push(stack: &Stack, id: u64) -> bool {
+        stack.push(std::ptr::null(), id, 1, || id * 10)
+    }
+
+    fn pop(stack: &Stack, id: u64) -> bool {
+        stack.top_two(id).map(|popped| stack.pop(popped)).is_some()
+    }
+
+    #[test]
+    fn calls_nest() {
+        let stack = Stack::new();
+        push(&stack, 1);
+        push(&stack, 2);
+        assert_eq!(stack.read().iter().map(|f| (f.id, f.parent)).collect::<Vec<_>>(), [(1, GROUND), (2, 1)]);
+        let popped = stack.top_two(2).unwrap();
+        assert_eq!((popped.parent.id(), popped.frame.since()), (1, 20));
+        popped.parent.add_child(7);
+        stack.pop(popped);
+        let popped = stack.top_two(1).unwrap();
+        assert_eq!((popped.frame.children_ns(), popped.parent.id()), (7, GROUND));
+        stack.pop(popped);
+        assert!(stack.read().is_empty());
+    }
+
+    #[test]
+    fn a_call_that_ends_before_its_child_leaves_the_child_in_place() {
+        let stack = Stack::new();
+        push(&stack, 1);
+        push(&stack, 2);
+        assert!(!pop(&stack, 1));
+        assert!(stack.remove(1).is_some());
+        assert_eq!(stack.top().id(), 2);
+        assert!(!pop(&stack, 2), "the frame below is dead");
+        assert_eq!(stack.remove(2).unwrap().parent.id(), GROUND);
+        push(&stack, 3);
+        assert_eq!(stack.depth.load(Ordering::Relaxed), 2, "dead frames are taken off with the last one above them");
+    }
+
+    #[test]
+    fn a_frame_killed_from_outside_is_used_again() {
+        let stack = Stack::new();
+        for id in 1..1_000 {
+            assert!(push(&stack, id), "call {id}");
+            assert_eq!(stack.kill(id).map(|saved| saved.since), Some(id * 10));
+            assert!(stack.kill(id).is_none(), "only once");
+        }
+    }
+
+    #[test]
+    fn a_full_stack_says_so_and_recovers() {
+        let stack = Stack::new();
+        let pushed: Vec<_> = (1..=100).map(|id| (push(&stack, id), id)).collect();
+        assert_eq!(pushed.iter().filter(|(pushed, _)| !pushed).count(), 100 - (DEPTH - 1));
+        for (pushed, id) in pushed.into_iter().rev() {
+            assert_eq!(pop(&stack, id), pushed);
+        }
+        assert_eq!(stack.top().id(), GROUND);
+        assert!(stack.top_two(GROUND).is_none(), "the ground is never taken off");
+    }
+
+    #[test]
+    fn frames_move_from_stack_to_stack() {
+        let (here, there) = (Stack::new(), Stack::new());
+        for id in 1..=3 {
+            push(&here, id);
+        }
+        here.top().add_child(5);
+        let saved = here.take_above(1);
+        assert!(here.is_on_top(1));
+        push(&there, 9);
+        for frame in saved {
+            there.restore(std::ptr::null(), frame);
+        }
+        assert_eq!(there.read().iter().map(|f| (f.id, f.since)).collect::<Vec<_>>(), [(9, 90), (2, 20), (3, 30)]);
+        assert_eq!(there.top().children_ns(), 5);
+    }
+
+    #[test]
+    fn a_stack_is_cleared_for_the_next_thread() {
+        let stack = Stack::new();
+        push(&stack, 1);
+        stack.clear();
+        assert!(stack.read().is_empty());
+        assert!(!pop(&stack, 1));
+    }
+}

@@ -1,0 +1,204 @@
+//! The guard of a function that the attribute was put on.
+//!
+//! It is two words while the body runs, and the code at the place of the call is small: look at the switch, call
+//! [`enter`], and later [`leave`]. That keeps the host's functions small and their registers free.
+
+use super::call::{Call, begin, begin_borrowed, begin_sampled, end_elsewhere, meet, sorted, succeed, succeed_sampled};
+use super::call_site::CallSite;
+use super::local::{self, attach, current, with_borrowed};
+use super::note::{Extras, Failure};
+use super::recorder::RecorderRef;
+use super::shard::Holder;
+use crate::model::{FieldValue, Outcome};
+
+/// A call inside a function that the attribute was put on. Dropped without a verdict: the function panicked.
+#[must_use]
+pub struct SyncCall<'a> {
+    call: Call,
+    items: u64,
+    bytes: u64,
+    fields: &'a [(&'static str, FieldValue)],
+    in_place: Option<InPlace>,
+    /// Known where the guard is made, so the branch on it is gone after inlining.
+    sampled: bool,
+}
+
+/// How a call ends that is left without a verdict and without unwinding, by a `return` that the attribute could not
+/// see.
+#[derive(Clone, Copy)]
+struct InPlace {
+    fails: bool,
+    /// A panic that began before the call is not the call's.
+    was_panicking: bool,
+}
+
+impl<'a> SyncCall<'a> {
+    /// Begins a call; every one is timed.
+    #[inline(always)]
+    pub fn enter(site: &'static CallSite) -> Self {
+        Self::enter_by(site, enter)
+    }
+
+    /// Begins a call of which one in about `sample` of the site is timed.
+    #[inline(always)]
+    pub fn enter_sampled(site: &'static CallSite) -> Self {
+        let mut this = Self::enter_by(site, enter_sampled);
+        this.sampled = true;
+        this
+    }
+
+    /// Begins a call with labels whose values are known only now.
+    #[inline]
+    pub fn enter_labelled(site: &'static CallSite, labels: &[(&'static str, &str)]) -> Self {
+        Self::new(enter_new(site, labels))
+    }
+
+    #[inline(always)]
+    fn enter_by(site: &'static CallSite, enter: impl FnOnce(Holder<'_>, &'static CallSite) -> Call) -> Self {
+        Self::new(match current() {
+            _ if !cfg!(feature = "enabled") => Call::INERT,
+            Some(holder) if holder.is_off() => Call::INERT,
+            Some(holder) => enter(holder, site),
+            None => enter_new(site, &[]),
+        })
+    }
+
+    #[inline(always)]
+    fn new(call: Call) -> Self {
+        Self { call, items: 0, bytes: 0, fields: &[], in_place: None, sampled: false }
+    }
+
+    /// Sets the fields that a record of the call will have.
+    #[inline(always)]
+    pub fn set_fields(&mut self, fields: &'a [(&'static str, FieldValue)]) {
+        self.fields = fields;
+    }
+
+    /// Adds items that the call worked on.
+    #[inline(always)]
+    pub fn add_items(&mut self, items: u64) {
+        self.items = self.items.saturating_add(items);
+    }
+
+    /// Adds bytes that the call worked on.
+    #[inline(always)]
+    pub fn add_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The body stands in the function itself and may leave it unseen, which is then a failure or a success.
+    pub fn in_place(&mut self, fails: bool) {
+        self.in_place = Some(InPlace { fails, was_panicking: std::thread::panicking() });
+    }
+
+    /// Ends the call with success.
+    #[inline(always)]
+    pub fn succeed(self) {
+        let (call, sampled, items, bytes, fields) = (self.call, self.sampled, self.items, self.bytes, self.fields);
+        std::mem::forget(self);
+        if !call.is_inert() {
+            if items | bytes == 0 && fields.is_empty() {
+                if sampled { leave_sampled(call) } else { leave(call) }
+            } else {
+                leave_with(call, items, bytes, fields);
+            }
+        }
+    }
+
+    /// Ends the call with a failure.
+    #[inline]
+    pub fn fail(self, error: &dyn Failure) {
+        self.end(Outcome::Failure, Some(error));
+    }
+
+    /// Ends the call with a failure of which nothing is known.
+    #[inline]
+    pub fn fail_plain(self) {
+        self.end(Outcome::Failure, None);
+    }
+
+    #[inline(always)]
+    fn end(self, outcome: Outcome, error: Option<&dyn Failure>) {
+        let (call, items, bytes, fields) = (self.call, self.items, self.bytes, self.fields);
+        std::mem::forget(self);
+        end_elsewhere(call, outcome, Extras { items, bytes, fields, error, ..Extras::default() });
+    }
+}
+
+impl Drop for SyncCall<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let outcome = match self.in_place {
+            Some(left) if left.was_panicking || !std::thread::panicking() => {
+                if left.fails { Outcome::Failure } else { Outcome::Success }
+            }
+            _ => Outcome::Panicked,
+        };
+        let (items, bytes, fields) = (self.items, self.bytes, self.fields);
+        end_elsewhere(self.call, outcome, Extras { items, bytes, fields, ..Extras::default() });
+    }
+}
+
+#[inline(never)]
+fn enter(holder: Holder<'_>, site: &'static CallSite) -> Call {
+    match holder.cell_of_site(site.number()) {
+        Some(cell) => begin(holder, cell),
+        None => enter_new(site, &[]),
+    }
+}
+
+#[inline(never)]
+fn enter_sampled(holder: Holder<'_>, site: &'static CallSite) -> Call {
+    match holder.cell_of_site(site.number()) {
+        Some(cell) => begin_sampled(holder, cell, site.spec().sample),
+        None => enter_new(site, &[]),
+    }
+}
+
+#[inline(never)]
+fn leave(call: Call) {
+    succeed(call, Extras::default());
+}
+
+#[inline(never)]
+fn leave_sampled(call: Call) {
+    succeed_sampled(call, Extras::default());
+}
+
+#[inline(never)]
+fn leave_with(call: Call, items: u64, bytes: u64, fields: &[(&'static str, FieldValue)]) {
+    succeed_sampled(call, Extras { items, bytes, fields, ..Extras::default() });
+}
+
+/// Begins a call on a shard that has not met the site, on a thread without a shard, or with labels of its own.
+#[cold]
+#[inline(never)]
+fn enter_new(site: &'static CallSite, labels: &[(&'static str, &str)]) -> Call {
+    let spec = site.spec();
+    let number = labels.is_empty().then(|| site.numbered());
+    let labels = sorted(spec.labels.iter().copied().chain(labels.iter().copied()));
+    let identity = site.identity(&labels);
+    let recording = spec.record.recording();
+    if !cfg!(feature = "enabled") {
+        return Call::INERT;
+    }
+    let Some(holder) = current().or_else(attach) else {
+        if local::is_reentrant() {
+            return Call::INERT;
+        }
+        // The thread is at its end, its thread-locals are gone.
+        let begun = with_borrowed(&RecorderRef::of_process(), |holder| {
+            let cell = if holder.is_off() { None } else { meet(holder, &identity, recording, None) };
+            cell.map(|cell| begin_borrowed(holder, cell))
+        });
+        return begun.flatten().unwrap_or(Call::INERT);
+    };
+    if holder.is_off() {
+        return Call::INERT;
+    }
+    match meet(holder, &identity, recording, number) {
+        Some(cell) if spec.sample > 1 => begin_sampled(holder, cell, spec.sample),
+        Some(cell) => begin(holder, cell),
+        None => Call::INERT,
+    }
+}

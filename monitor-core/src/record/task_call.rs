@@ -1,0 +1,399 @@
+//! One tracked future from its first poll to its end.
+//!
+//! A future carries its own frame: each poll puts it on the stack of the thread that polls, and takes it off again,
+//! together with what the guards inside left there. So what runs inside finds the right parent on any thread. Its
+//! total time is that from the first poll to the end; its busy time is what its polls took; its own (self) time is the
+//! busy time less what tracked calls inside took, since time spent waiting is nobody's work.
+
+use std::task::Poll;
+
+use super::call::{cell_of, count_outcome, meet, next_weight, sorted, start_of};
+use super::call_site::CallSite;
+use super::cell::{Cell, Recording};
+use super::local::{attach, current, is_current, quietly, scope, with_borrowed};
+use super::note::{Ended, Extras, Failure, Parent, note};
+use super::recorder::RecorderRef;
+use super::registry::Identity;
+use super::roster::Seat;
+use super::shard::{Holder, Shard};
+use super::stack::SavedFrame;
+use super::tasks::TaskSlot;
+use crate::model::{FieldValue, Outcome};
+
+/// What a future is tracked as.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A place that the attribute marked, with labels known only at run time.
+    Site(&'static CallSite, Vec<(&'static str, String)>),
+    /// A name given at run time.
+    Named(Box<Name>),
+}
+
+/// An identity that is kept until the first poll.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) component: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) recording: Recording,
+    pub(crate) sample: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Never polled: nothing is recorded.
+    New,
+    Running,
+    Done,
+}
+
+/// The tracking of one future.
+pub(crate) struct TaskCall {
+    state: State,
+    origin: Origin,
+    recorder: Option<RecorderRef>,
+    series: u32,
+    id: u64,
+    since: u64,
+    weight: u64,
+    /// The call that the first poll was made in.
+    parent: Option<Parent>,
+    polls: u64,
+    busy_ns: u64,
+    children_ns: u64,
+    slot: Option<TaskSlot>,
+    saved: Vec<SavedFrame>,
+    pub(crate) items: u64,
+    pub(crate) bytes: u64,
+    pub(crate) fields: Vec<(&'static str, FieldValue)>,
+}
+
+/// The end of a future, for whoever read its output to say how it ended. Dropped unsaid: success.
+pub struct TaskEnd<'a> {
+    task: &'a mut TaskCall,
+    stay: Option<Stay>,
+}
+
+impl TaskEnd<'_> {
+    /// Adds items that the future worked on.
+    #[inline]
+    pub fn add_items(&mut self, items: u64) {
+        self.task.items = self.task.items.saturating_add(items);
+    }
+
+    /// The future succeeded.
+    #[inline]
+    pub fn succeed(self) {}
+
+    /// The future failed.
+    pub fn fail(mut self, error: &dyn Failure) {
+        self.end(Outcome::Failure, Some(error));
+    }
+
+    /// The future failed, and nothing is known of why.
+    pub fn fail_plain(mut self) {
+        self.end(Outcome::Failure, None);
+    }
+
+    #[inline]
+    fn end(&mut self, outcome: Outcome, error: Option<&dyn Failure>) {
+        if let Some(stay) = self.stay.take() {
+            self.task.end(stay, outcome, error);
+        }
+    }
+}
+
+impl Drop for TaskEnd<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.end(Outcome::Success, None);
+    }
+}
+
+/// One stay of the future on a thread's stack.
+#[derive(Clone, Copy)]
+struct Stay {
+    seat: *const Seat<Shard>,
+    entered: u64,
+}
+
+impl TaskCall {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self {
+            state: if cfg!(feature = "enabled") { State::New } else { State::Done },
+            origin,
+            recorder: None,
+            series: 0,
+            id: 0,
+            since: 0,
+            weight: 1,
+            parent: None,
+            polls: 0,
+            busy_ns: 0,
+            children_ns: 0,
+            slot: None,
+            saved: Vec::new(),
+            items: 0,
+            bytes: 0,
+            fields: Vec::new(),
+        }
+    }
+
+    pub(crate) fn origin_mut(&mut self) -> &mut Origin {
+        &mut self.origin
+    }
+
+    /// Polls the future with its frame on this thread's stack. `read` says how it ended.
+    #[inline]
+    pub(crate) fn poll<T>(&mut self, poll: impl FnOnce() -> Poll<T>, read: impl FnOnce(&T, TaskEnd<'_>)) -> Poll<T> {
+        if self.state == State::Done {
+            return poll();
+        }
+        self.on_own_recorder(|task| match task.enter() {
+            None => poll(),
+            Some(stay) => {
+                task.polls += 1;
+                let mut unwinding = Unwinding { task, stay: Some(stay) };
+                let polled = poll();
+                unwinding.stay = None;
+                let task = &mut *unwinding.task;
+                match &polled {
+                    Poll::Pending => task.suspend(stay),
+                    Poll::Ready(value) => read(value, TaskEnd { task, stay: Some(stay) }),
+                }
+                polled
+            }
+        })
+    }
+
+    /// Drops the future, with its frame on this thread's stack if it had begun: then it was cancelled.
+    pub(crate) fn cancel(&mut self, drop_future: impl FnOnce()) {
+        if self.state != State::Running {
+            return drop_future();
+        }
+        self.on_own_recorder(|task| match task.enter() {
+            Some(stay) => {
+                let mut unwinding = Unwinding { task, stay: Some(stay) };
+                drop_future();
+                unwinding.stay = None;
+                unwinding.task.end(stay, Outcome::Cancelled, None);
+            }
+            None => {
+                drop_future();
+                task.end_outside();
+            }
+        });
+    }
+
+    /// Runs `f` with this thread recording into the recorder that the future began with.
+    #[inline(always)]
+    fn on_own_recorder<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let elsewhere = self.recorder.as_ref().filter(|recorder| {
+            !current().is_some_and(|holder| std::ptr::eq(holder.recorder(), &raw const ***recorder))
+        });
+        match elsewhere.cloned() {
+            None => f(self),
+            Some(recorder) => scope(&recorder, || f(self)),
+        }
+    }
+
+    /// Puts the frame on this thread's stack. `None` where nothing can be recorded.
+    #[inline]
+    fn enter(&mut self) -> Option<Stay> {
+        let holder = current().or_else(attach)?;
+        if self.state == State::New {
+            return self.begin(holder);
+        }
+        if holder.recorder().is_inherited() {
+            return None;
+        }
+        let cell = cell_of(holder, self.series)?;
+        holder.stack.push(cell, self.id, self.weight, || self.since);
+        for saved in std::mem::take(&mut self.saved) {
+            if let Some(cell) = cell_of(holder, saved.series) {
+                holder.stack.restore(cell, saved);
+            }
+        }
+        let entered = if self.weight == 0 { 0 } else { holder.clock.ticks() };
+        Some(Stay { seat: holder.seat(), entered })
+    }
+
+    #[inline]
+    fn begin(&mut self, holder: Holder<'_>) -> Option<Stay> {
+        if holder.is_off() {
+            self.state = State::Done;
+            return None;
+        }
+        let (cell, sample) = match &self.origin {
+            Origin::Site(site, labels) if labels.is_empty() => match holder.cell_of_site(site.number()) {
+                Some(cell) => (cell, site.spec().sample),
+                None => self.meet_new(holder)?,
+            },
+            _ => self.meet_new(holder)?,
+        };
+        self.weight = if sample > 1 { next_weight(holder, cell, sample) } else { 1 };
+        self.state = State::Running;
+        self.recorder = Some(RecorderRef::to(holder.recorder()));
+        self.series = cell.series;
+        self.id = holder.next_id();
+        cell.started.add(1);
+        let mut since = 0;
+        let pushed = holder.stack.push(cell, self.id, self.weight, || {
+            since = start_of(holder, self.weight);
+            since
+        });
+        if !pushed {
+            holder.losses.stack_overflows.add(1);
+            since = start_of(holder, self.weight);
+        }
+        self.since = since;
+        Some(Stay { seat: holder.seat(), entered: since })
+    }
+
+    /// The cell of an operation that this shard has not met.
+    #[cold]
+    fn meet_new<'a>(&self, holder: Holder<'a>) -> Option<(&'a Cell, u32)> {
+        match &self.origin {
+            Origin::Site(site, more) => {
+                let spec = site.spec();
+                let more_labels = more.iter().map(|(key, value)| (*key, value.as_str()));
+                let labels = sorted(spec.labels.iter().copied().chain(more_labels));
+                let number = more.is_empty().then(|| site.numbered());
+                let identity = site.identity(&labels);
+                Some((meet(holder, &identity, spec.record.recording(), number)?, spec.sample))
+            }
+            Origin::Named(name) => {
+                let labels = sorted(name.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+                let identity =
+                    Identity { name: &name.name, kind: &name.kind, component: &name.component, labels: &labels };
+                Some((meet(holder, &identity, name.recording, None)?, name.sample))
+            }
+        }
+    }
+
+    /// Takes the frame off the stack and adds up this stay. Gives the shard that the future is on, or `None` if this
+    /// thread does not hold it any more, and the moment.
+    #[inline]
+    fn leave<'a>(&mut self, stay: Stay) -> Option<(Holder<'a>, u64)> {
+        let holder = current().filter(|_| is_current(stay.seat))?;
+        let timed = self.weight > 0;
+        let now = start_of(holder, self.weight);
+        let ns = if timed { holder.clock.nanos_between(stay.entered, now) } else { 0 };
+        self.busy_ns += ns;
+        let popped = match holder.stack.top_two(self.id) {
+            Some(popped) => {
+                holder.stack.pop(popped);
+                Some(popped)
+            }
+            None => holder.stack.remove(self.id),
+        };
+        if let Some(popped) = popped {
+            self.children_ns = self.children_ns.wrapping_add(popped.frame.children_ns());
+            popped.parent.add_child(ns.wrapping_mul(self.weight));
+            self.parent.get_or_insert_with(|| {
+                // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
+                let series = unsafe { popped.parent.cell().as_ref() }.map(|cell| cell.series);
+                Parent { id: popped.parent.id(), series }
+            });
+        }
+        if timed {
+            holder.last_tick.set(now);
+        }
+        Some((holder, now))
+    }
+
+    /// After a poll that was not ready: on no stack until the next one.
+    fn suspend(&mut self, stay: Stay) {
+        if let Some(holder) = current().filter(|_| is_current(stay.seat))
+            && !holder.stack.is_on_top(self.id)
+        {
+            self.saved = quietly(|| holder.stack.take_above(self.id)).unwrap_or_default();
+        }
+        let Some((holder, _)) = self.leave(stay) else { return };
+        if self.slot.is_none() && self.polls == 1 {
+            let parent = self.parent.unwrap_or(Parent::NONE).id;
+            self.slot = quietly(|| holder.tasks.claim(self.id, self.series, self.since, parent)).flatten();
+            if self.slot.is_none() {
+                holder.losses.task_overflows.add(1);
+            }
+        }
+        if let Some(slot) = &self.slot {
+            slot.task().polls.set(self.polls);
+            slot.task().busy_ns.set(self.busy_ns);
+        }
+    }
+
+    fn end(&mut self, stay: Stay, outcome: Outcome, error: Option<&dyn Failure>) {
+        match self.leave(stay) {
+            Some((holder, now)) => self.account(holder, now, outcome, error),
+            None => self.end_outside(),
+        }
+    }
+
+    /// Ends the call where its own recorder cannot be entered: at the end of a thread.
+    #[cold]
+    fn end_outside(&mut self) {
+        if let Some(recorder) = self.recorder.clone() {
+            with_borrowed(&recorder, |holder| self.account(holder, holder.clock.ticks(), Outcome::Cancelled, None));
+        }
+        self.close();
+    }
+
+    #[inline]
+    fn account(&mut self, holder: Holder<'_>, now: u64, outcome: Outcome, error: Option<&dyn Failure>) {
+        self.close();
+        let Some(cell) = cell_of(holder, self.series) else { return };
+        let (parent, timed) = (self.parent.unwrap_or(Parent::NONE), self.weight > 0);
+        let ns = if timed { holder.clock.nanos_between(self.since, now) } else { 0 };
+        if timed {
+            if let Some(caller) = parent.series {
+                cell.edges.record(caller, self.weight, ns.wrapping_mul(self.weight));
+            }
+            cell.add_time(ns, self.busy_ns.wrapping_sub(self.children_ns), self.weight);
+            cell.busy_ns.add(self.busy_ns.wrapping_mul(self.weight));
+        }
+        cell.polls.add(self.polls);
+        if self.items | self.bytes != 0 {
+            cell.items.add(self.items);
+            cell.bytes.add(self.bytes);
+        }
+        count_outcome(cell, outcome);
+        if outcome != Outcome::Success || (timed && cell.is_notable(ns, now)) {
+            let (items, bytes, polls, busy_ns) = (self.items, self.bytes, self.polls, self.busy_ns);
+            let extras = Extras { items, bytes, fields: &self.fields, error, polls, busy_ns };
+            note(holder, cell, &Ended { id: self.id, timed, ns, now, parent, outcome }, extras);
+        }
+    }
+
+    fn close(&mut self) {
+        self.state = State::Done;
+        if let Some(slot) = self.slot.take() {
+            slot.release();
+        }
+    }
+}
+
+/// The future panicked when this is dropped.
+struct Unwinding<'a> {
+    task: &'a mut TaskCall,
+    stay: Option<Stay>,
+}
+
+impl Drop for Unwinding<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(stay) = self.stay.take() {
+            self.task.end(stay, Outcome::Panicked, None);
+        }
+    }
+}
+
+impl Drop for TaskCall {
+    fn drop(&mut self) {
+        // Only when the future around it was forgotten half-way by a panic in its destructor.
+        if self.state == State::Running {
+            self.end_outside();
+        }
+    }
+}
