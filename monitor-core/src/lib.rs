@@ -1,4 +1,6 @@
 //! The recorder of an embeddable monitor.
+// What lies on the way of every tracked call is inlined or kept apart by hand; `benches` shows what it is worth.
+#![allow(clippy::inline_always)]
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the model checker gets the recording structures alone"))]
 
 mod base;

@@ -32,6 +32,12 @@ impl Clock {
         self.source.raw()
     }
 
+    /// Whether the readings are those of a counter of the processor. Told from the scale: they are not nanoseconds.
+    pub(crate) fn is_counter(&self) -> bool {
+        const STRETCH: u64 = 1 << 40;
+        self.manual.is_none() && self.source.delta_as_nanos(0, STRETCH) != STRETCH
+    }
+
     /// Nanoseconds from one reading to a later one, zero if it is not later.
     #[inline(always)]
     pub(crate) fn nanos_between(&self, start: u64, end: u64) -> u64 {

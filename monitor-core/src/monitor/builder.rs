@@ -153,7 +153,6 @@ impl Installed {
     ///
     /// # Errors
     /// None as long as there is no sink.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "sinks will be flushed here")]
     pub fn shutdown(&self, _deadline: Duration) -> Result<(), Error> {
         Ok(())
     }

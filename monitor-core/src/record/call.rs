@@ -1,11 +1,11 @@
 //! One tracked call from its beginning to its end: the hot path.
 //!
-//! What is known of a call that runs lies in its frame on the stack; the guard in the host's code holds two words. The
-//! straight way (same thread, on top of the stack, success, nothing remarkable) is [`begin`] and [`succeed`]; all else
+//! What is known of a call that runs lies in its frame on the stack; the guard in the host's code holds a word. The
+//! straight way (same thread, on top of the stack, success, nothing remarkable) is [`begin`] and [`succeed_timed`]; all else
 //! goes to [`end_elsewhere`], which knows every case.
 
 use super::cell::Cell;
-use super::local::{self, current, quietly, with_borrowed};
+use super::local::{current, quietly, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::recorder::RecorderRef;
 use super::registry::Identity;
@@ -16,18 +16,16 @@ use super::tasks::TaskSlot;
 use crate::model::Outcome;
 use crate::record::cell::Recording;
 
-/// A call that runs, in two words.
+/// What is held of a call that runs, in one word: the id of its frame, or the address of a [`Loose`] call, or zero for a
+/// call that is not recorded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    /// The shard that it began on; null: the call is not recorded.
-    seat: *const Seat<Shard>,
-    /// The id of its frame as an address, or the address of a [`Loose`] call.
-    token: *const Loose,
-}
+pub(super) struct Token(u64);
 
 /// A call without a frame: nested too deep, or begun on a shard that its thread does not hold for longer.
 #[derive(Debug)]
 struct Loose {
+    /// The shard that it began on.
+    seat: *const Seat<Shard>,
     cell: *const Cell,
     id: u64,
     since: u64,
@@ -39,47 +37,67 @@ struct Loose {
 }
 
 /// Ids are odd and addresses of `Loose` even, which tells the two apart.
-const ID_BIT: usize = 1;
+const ID_BIT: u64 = 1;
 
-impl Call {
-    pub(super) const INERT: Self = Self { seat: std::ptr::null(), token: std::ptr::null() };
+impl Token {
+    pub(super) const INERT: Self = Self(0);
 
     #[inline(always)]
-    fn framed(holder: Holder<'_>, id: u64) -> Self {
-        Self { seat: holder.seat(), token: std::ptr::without_provenance(id as usize) }
+    fn framed(id: u64) -> Self {
+        Self(id)
     }
 
     #[cold]
     #[inline(never)]
-    fn loose(holder: Holder<'_>, loose: Loose) -> Self {
+    fn of_loose(loose: Loose) -> Self {
         // Nothing may be recorded while memory is asked for.
-        let token = quietly(|| Box::into_raw(Box::new(loose)).cast_const());
-        token.map_or(Self::INERT, |token| Self { seat: holder.seat(), token })
+        let address = quietly(|| Box::into_raw(Box::new(loose)).expose_provenance());
+        address.map_or(Self::INERT, |address| Self(address as u64))
     }
 
     #[inline(always)]
     pub(super) fn is_inert(self) -> bool {
-        self.seat.is_null()
+        self.0 == 0
     }
 
     /// The id of the call; zero if it is not recorded.
     pub(super) fn id(self) -> u64 {
         if self.is_loose() {
-            // SAFETY: a `Loose` lives until its call ends, which takes the call.
-            unsafe { self.token.as_ref() }.map_or(0, |loose| loose.id)
+            // SAFETY: null, or a `Loose` that lives until its call ends, which takes the token.
+            unsafe { self.loose().as_ref() }.map_or(0, |loose| loose.id)
         } else {
-            self.token.addr() as u64
+            self.0
         }
     }
 
     fn is_loose(self) -> bool {
-        self.token.addr() & ID_BIT == 0
+        self.0 & ID_BIT == 0
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "it was made from an address")]
+    fn loose(self) -> *mut Loose {
+        std::ptr::with_exposed_provenance_mut(self.0 as usize)
+    }
+}
+
+/// A call that runs and may end on another thread: with the shard that it began on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) token: Token,
+    pub(super) seat: *const Seat<Shard>,
+}
+
+impl Call {
+    /// A call that has just begun on this thread, or on a shard that was borrowed for it.
+    #[inline(always)]
+    pub(super) fn new(token: Token) -> Self {
+        Self { token, seat: current().map_or(std::ptr::null(), |holder| std::ptr::from_ref(holder.seat())) }
     }
 }
 
 /// Begins a timed call on the thread's own shard.
 #[inline(always)]
-pub(super) fn begin(holder: Holder<'_>, cell: &Cell) -> Call {
+pub(super) fn begin(holder: Holder<'_>, cell: &Cell) -> Token {
     begin_weighted(holder, cell, 1)
 }
 
@@ -88,37 +106,35 @@ pub(super) fn begin(holder: Holder<'_>, cell: &Cell) -> Call {
 /// The gaps are random, even from 1 to `2 * sample - 1`, so that a load with a period of its own is not always met in
 /// the same phase. A timed call stands for the calls of the gap before it: each call is then expected to be counted
 /// once in sums and percentiles, whatever the gaps (the Horvitz-Thompson estimator).
-#[inline(always)]
-pub(super) fn begin_sampled(holder: Holder<'_>, cell: &Cell, sample: u32) -> Call {
-    let skip = cell.skip.get();
-    if skip == 0 {
-        return begin_timed_sample(holder, cell, sample);
-    }
-    cell.skip.set(skip - 1);
-    begin_weighted(holder, cell, 0)
-}
-
-/// Apart, so that the calls that are not timed need not save the registers that this one wants.
-#[inline(never)]
-fn begin_timed_sample(holder: Holder<'_>, cell: &Cell, sample: u32) -> Call {
+#[inline]
+pub(super) fn begin_sampled(holder: Holder<'_>, cell: &Cell, sample: u32) -> Token {
     begin_weighted(holder, cell, next_weight(holder, cell, sample))
 }
 
+/// Begins a call of a sampled operation, unless it is one to be timed.
 #[inline(always)]
-fn begin_weighted(holder: Holder<'_>, cell: &Cell, weight: u64) -> Call {
+pub(super) fn begin_untimed(holder: Holder<'_>, cell: &Cell) -> Option<Token> {
+    let skip = cell.skip.get();
+    if skip == 0 {
+        return None;
+    }
+    cell.skip.set(skip - 1);
+    Some(begin_weighted(holder, cell, 0))
+}
+
+#[inline(always)]
+fn begin_weighted(holder: Holder<'_>, cell: &Cell, weight: u64) -> Token {
     cell.started.add(1);
-    let id = holder.next_id();
-    if holder.stack.push(cell, id, weight, || start_of(holder, weight)) {
-        Call::framed(holder, id)
-    } else {
-        begin_too_deep(holder, cell, id, weight)
+    match holder.stack.push(cell, holder.next_number(), weight, || start_of(holder, weight)) {
+        Some(id) => Token::framed(id),
+        None => begin_too_deep(holder, cell, weight),
     }
 }
 
 /// The clock's reading for a call that is timed. For others the last one that is known: no clock is read.
 #[inline(always)]
 pub(super) fn start_of(holder: Holder<'_>, weight: u64) -> u64 {
-    if weight == 0 { holder.last_tick.get() } else { holder.clock.ticks() }
+    if weight == 0 { holder.last_tick.get() } else { holder.now() }
 }
 
 /// The number of calls that the next one stands for; zero if it is not timed. See [`begin_sampled`].
@@ -138,64 +154,34 @@ pub(super) fn next_weight(holder: Holder<'_>, cell: &Cell, sample: u32) -> u64 {
 
 #[cold]
 #[inline(never)]
-fn begin_too_deep(holder: Holder<'_>, cell: &Cell, id: u64, weight: u64) -> Call {
+fn begin_too_deep(holder: Holder<'_>, cell: &Cell, weight: u64) -> Token {
     holder.losses.stack_overflows.add(1);
-    Call::loose(holder, Loose { cell, id, since: start_of(holder, weight), weight, nested: true, slot: None })
+    let (seat, id, since) = (std::ptr::from_ref(holder.seat()), holder.next_number(), start_of(holder, weight));
+    Token::of_loose(Loose { seat, cell, id, since, weight, nested: true, slot: None })
 }
 
 /// Begins a call on a shard that is given back at once.
 #[cold]
-pub(super) fn begin_borrowed(holder: Holder<'_>, cell: &Cell) -> Call {
+pub(super) fn begin_borrowed(holder: Holder<'_>, cell: &Cell) -> Token {
     cell.started.add(1);
-    let (id, since) = (holder.next_id(), holder.clock.ticks());
+    let (id, since) = (holder.next_number(), holder.now());
     let slot = quietly(|| holder.tasks.claim(id, cell.series, since, GROUND)).flatten();
-    Call::loose(holder, Loose { cell, id, since, weight: 1, nested: false, slot })
+    Token::of_loose(Loose { seat: holder.seat(), cell, id, since, weight: 1, nested: false, slot })
 }
 
-/// Ends a call with success.
+/// Ends a call with success, if it is a timed one on top of this thread's stack.
 #[inline(always)]
-pub(super) fn succeed(call: Call, extras: Extras<'_>) {
-    match on_top(call) {
-        Some((holder, popped)) => succeed_timed(holder, popped, popped.frame.weight(), extras),
-        None => end_elsewhere(call, Outcome::Success, extras),
-    }
-}
-
-/// Ends a call, which may not be a timed one, with success.
-#[inline(always)]
-pub(super) fn succeed_sampled(call: Call, extras: Extras<'_>) {
-    let Some((holder, popped)) = on_top(call) else { return end_elsewhere(call, Outcome::Success, extras) };
+pub(super) fn succeed_timed(holder: Holder<'_>, token: Token, extras: Extras<'_>) -> bool {
+    let id = token.0;
+    let Some(popped) = holder.stack.top_two(id) else { return false };
     let weight = popped.frame.weight();
-    if weight > 0 {
-        return succeed_timed_apart(holder, popped, weight, extras);
+    if weight == 0 {
+        return false;
     }
     // SAFETY: a frame above the ground has a cell of this shard.
     let cell = unsafe { &*popped.frame.cell() };
-    holder.stack.pop(popped);
-    add_extras(cell, &extras);
-    cell.succeeded.add_published(1);
-}
-
-/// The shard and the frames of a call, if this thread records into the shard that it began on and it is on top there.
-#[inline(always)]
-fn on_top<'a>(call: Call) -> Option<(Holder<'a>, Popped<'a>)> {
-    if !local::is_current(call.seat) || call.is_inert() {
-        return None;
-    }
-    // SAFETY: it is the seat in `CURRENT`, see `local::current`.
-    let seat = unsafe { &*call.seat };
-    // SAFETY: as above: this thread holds what is in `CURRENT`.
-    let holder = unsafe { Holder::new(seat) };
-    Some((holder, seat.stack.top_two(call.token.addr() as u64)?))
-}
-
-#[inline(always)]
-fn succeed_timed(holder: Holder<'_>, popped: Popped<'_>, weight: u64, extras: Extras<'_>) {
-    // SAFETY: a frame above the ground has a cell of this shard.
-    let cell = unsafe { &*popped.frame.cell() };
-    let id = popped.frame.id();
-    let now = holder.clock.ticks();
-    holder.stack.pop(popped);
+    let now = holder.now();
+    holder.stack.pop(id, popped.frame);
     let ns = holder.clock.nanos_between(popped.frame.since(), now);
     let parent = tell_parent(cell, &popped, ns, weight);
     cell.add_time(ns, ns.wrapping_sub(popped.frame.children_ns()), weight);
@@ -205,12 +191,19 @@ fn succeed_timed(holder: Holder<'_>, popped: Popped<'_>, weight: u64, extras: Ex
     if cell.is_notable(ns, now) {
         note(holder, cell, &Ended { id, timed: true, ns, now, parent, outcome: Outcome::Success }, extras);
     }
+    true
 }
 
-/// Apart for the same reason as [`begin_timed_sample`].
-#[inline(never)]
-fn succeed_timed_apart(holder: Holder<'_>, popped: Popped<'_>, weight: u64, extras: Extras<'_>) {
-    succeed_timed(holder, popped, weight, extras);
+/// Ends a call with success, if it is one on top of this thread's stack that is not timed.
+#[inline(always)]
+pub(super) fn succeed_untimed(holder: Holder<'_>, token: Token) -> bool {
+    let id = token.0;
+    let Some(frame) = holder.stack.top_of(id).filter(|frame| frame.weight() == 0) else { return false };
+    // SAFETY: a frame above the ground has a cell of this shard.
+    let cell = unsafe { &*frame.cell() };
+    holder.stack.pop(id, frame);
+    cell.succeeded.add_published(1);
+    true
 }
 
 #[inline(always)]
@@ -239,14 +232,21 @@ fn tell_parent(cell: &Cell, popped: &Popped<'_>, ns: u64, weight: u64) -> Parent
 #[cold]
 #[inline(never)]
 pub(super) fn end_elsewhere(call: Call, outcome: Outcome, extras: Extras<'_>) {
-    // SAFETY: null for a call that is not recorded; else the recorder lives, by the scope that a `SyncCall` lies in,
-    // or by the handle in an `OpenCall`, and with it all its shards.
-    let Some(seat) = (unsafe { call.seat.as_ref() }) else { return };
+    let mut seat = call.seat;
+    if call.token.is_loose() {
+        // SAFETY: as in `Token::id`.
+        let Some(loose) = (unsafe { call.token.loose().as_ref() }) else { return };
+        seat = loose.seat;
+    }
+    // SAFETY: a call is recorded by a recorder that lives, by the scope that a `SyncCall` lies in or by the handle in an
+    // `OpenCall`, and with it live all its shards. Null where a thread's shard is gone: in a forked child.
+    let Some(seat) = (unsafe { seat.as_ref() }) else { return };
     let recorder = seat.recorder();
     if recorder.is_inherited() {
         return;
     }
     let now = recorder.clock.ticks();
+    let call = Call { seat, ..call };
     match current() {
         Some(holder) if std::ptr::eq(holder.recorder(), recorder) => end_on(holder, call, outcome, now, extras),
         _ => {
@@ -287,10 +287,10 @@ struct Running<'a> {
 }
 
 fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
-    if call.is_loose() {
-        // SAFETY: `Call::loose` made it with `Box::into_raw`, and a call ends once: whoever ends it owns it.
-        let loose = unsafe { Box::from_raw(call.token.cast_mut()) };
-        let Loose { cell, id, since, weight, nested, slot } = *loose;
+    if call.token.is_loose() {
+        // SAFETY: `Token::of_loose` made it with `Box::into_raw`, and a call ends once: whoever ends it owns it.
+        let loose = unsafe { Box::from_raw(call.token.loose()) };
+        let Loose { cell, id, since, weight, nested, slot, .. } = *loose;
         if let Some(slot) = slot {
             slot.release();
         }
@@ -298,8 +298,8 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
         let series = unsafe { &*cell }.series;
         return Some(Running { series, id, since, weight, children_ns: 0, nested, popped: None });
     }
-    let id = call.token.addr() as u64;
-    // On this thread's stack, out of order or taken along by a future; else on that of the thread where it began.
+    let id = call.token.0;
+    // On this thread's stack, out of order or taken along by a future; else parked, or on another thread's stack.
     if let Some(popped) = holder.stack_of_thread().and_then(|stack| stack.remove(id)) {
         let frame = popped.frame;
         // SAFETY: a frame above the ground has a cell of a shard of this recorder.
@@ -307,8 +307,13 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
         let (since, weight, children_ns) = (frame.since(), frame.weight(), frame.children_ns());
         return Some(Running { series, id, since, weight, children_ns, nested: false, popped: Some(popped) });
     }
-    // SAFETY: as in `end_elsewhere`.
-    let saved = unsafe { &*call.seat }.stack.kill(id)?;
+    let recorder = holder.recorder();
+    let on_any_stack = || {
+        // SAFETY: as in `end_elsewhere`.
+        let began_on = unsafe { &*call.seat };
+        began_on.stack.kill(id).or_else(|| recorder.shards.iter().find_map(|shard| shard.stack.kill(id)))
+    };
+    let saved = quietly(|| recorder.parked.take(id, on_any_stack)).flatten()?;
     let (series, since, weight, children_ns) = (saved.series, saved.since, saved.weight, saved.children_ns);
     Some(Running { series, id, since, weight, children_ns, nested: false, popped: None })
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::cell::Recording;
+use super::cell::{Recording, Successes};
 use super::registry::Identity;
 
 /// Which calls are kept as individual records; all calls are counted and timed in any case.
@@ -30,13 +30,13 @@ pub enum RecordPolicy {
 impl RecordPolicy {
     pub(crate) fn recording(self) -> Recording {
         let never = u64::MAX;
-        let none = Recording { calls: false, all: false, failures: true, slow_ns: never, slowest: false };
+        let errors = Recording { successes: Successes::No, failures: true, slow_ns: never };
         match self {
-            Self::Auto => Recording { calls: true, slowest: true, ..none },
-            Self::All => Recording { calls: true, all: true, ..none },
-            Self::Errors => none,
-            Self::Slow(limit) => Recording { slow_ns: u64::try_from(limit.as_nanos()).unwrap_or(never - 1), ..none },
-            Self::None => Recording { failures: false, ..none },
+            Self::Auto => Recording { successes: Successes::Some, ..errors },
+            Self::All => Recording { successes: Successes::All, ..errors },
+            Self::Errors => errors,
+            Self::Slow(limit) => Recording { slow_ns: u64::try_from(limit.as_nanos()).unwrap_or(never - 1), ..errors },
+            Self::None => Recording { failures: false, ..errors },
         }
     }
 }

@@ -52,11 +52,20 @@ pub(crate) struct Cell {
 /// Which calls of a cell are recorded individually.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recording {
-    pub(crate) calls: bool,
-    pub(crate) all: bool,
+    pub(crate) successes: Successes,
     pub(crate) failures: bool,
+    /// Calls at least this long are recorded as slow.
     pub(crate) slow_ns: u64,
-    pub(crate) slowest: bool,
+}
+
+/// Which successful calls are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Successes {
+    /// None for being a success.
+    No,
+    /// As many as the budget allows, and the slowest so far.
+    Some,
+    All,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -71,7 +80,7 @@ impl Cell {
             self_ns: Counter::new(0),
             min_ns: Counter::new(u64::MAX),
             max_ns: Counter::new(0),
-            record_from: from(recording.calls),
+            record_from: from(recording.successes != Successes::No),
             slow_ns: Counter::new(recording.slow_ns),
             durations: Durations::new(),
             edges: Edges::new(),
@@ -88,8 +97,8 @@ impl Cell {
             record_failure_from: from(recording.failures),
             record_slow_from: Counter::new(0),
             series,
-            record_slowest: recording.slowest,
-            record_all: recording.all,
+            record_slowest: recording.successes == Successes::Some,
+            record_all: recording.successes == Successes::All,
             next: std::ptr::null_mut(),
         }
     }

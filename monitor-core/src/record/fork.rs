@@ -12,27 +12,31 @@ pub(crate) fn generation() -> usize {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Sees to it that forked children begin clean. Costs nothing after the first call.
+/// Sees to it that each forked child counts itself and calls `in_child`. Costs nothing after the first call.
+///
+/// `in_child` may do no more than store to atomics and to thread-local cells without a destructor: that is allowed in
+/// the child of a process with several threads.
 #[cfg(unix)]
-pub(crate) fn watch() {
-    use std::sync::Once;
+pub(crate) fn watch(in_child: fn()) {
+    use std::sync::OnceLock;
 
-    static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| {
-        // SAFETY: the handler is a function of this crate that does no more than store to atomics and to a
-        // thread-local cell without a destructor, which is allowed in a forked child. Should the system have no memory
-        // for it (the only error) a child would go on counting in its copy of the parent's memory, which is safe.
-        let _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    static IN_CHILD: OnceLock<fn()> = OnceLock::new();
+
+    extern "C" fn child() {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+        if let Some(in_child) = IN_CHILD.get() {
+            in_child();
+        }
+    }
+
+    IN_CHILD.get_or_init(|| {
+        // SAFETY: the handler is a function of this crate that keeps to what is said above. Should the system have no
+        // memory for it (the only error) a child would go on counting in its copy of the parent's memory, which is safe.
+        let _ = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+        in_child
     });
 }
 
 /// There is no fork on this system.
 #[cfg(not(unix))]
-pub(crate) fn watch() {}
-
-#[cfg(unix)]
-extern "C" fn in_child() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
-    super::recorder::forget_process();
-    super::local::forget_shard();
-}
+pub(crate) fn watch(_in_child: fn()) {}

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::recorder::{Recorder, RecorderRef};
+use super::fork;
+use super::recorder::{self, Recorder, RecorderRef};
 use super::roster::Seat;
 use super::shard::{Holder, Shard};
 
@@ -50,6 +51,7 @@ struct Claimed(Option<(RecorderRef, Slot)>);
 
 impl Claimed {
     fn new(recorder: &RecorderRef) -> Self {
+        fork::watch(begin_clean);
         let seat = recorder.shards.claim(|number| Shard::new(number, recorder));
         // A switch may have been turned while the shard was made, or while nobody held it.
         seat.set_off(!recorder.is_enabled());
@@ -70,7 +72,8 @@ impl Drop for Claimed {
         if !recorder.is_inherited() {
             // SAFETY: the handle beside it keeps the recorder alive, and with it the seat.
             let seat = unsafe { &*seat };
-            seat.stack.clear();
+            // Guards that are still held somewhere find their frames among the parked ones.
+            quietly_or_not(|| seat.stack.take_all(|frame, id| _ = recorder.parked.park(frame, id, false)));
             seat.release();
         }
     }
@@ -155,7 +158,7 @@ pub(crate) fn is_reentrant() -> bool {
 
 #[cold]
 fn count_reentrant() {
-    if let Some(recorder) = super::recorder::existing_process() {
+    if let Some(recorder) = recorder::existing_process() {
         recorder.counts.reentrant_calls.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -184,7 +187,7 @@ pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
     impl Drop for Leave {
         fn drop(&mut self) {
             // In a child that was forked inside the scope the shard of before belongs to the parent.
-            let forked = self.generation != super::fork::generation();
+            let forked = self.generation != fork::generation();
             CURRENT.set(if forked { std::ptr::null() } else { self.before });
         }
     }
@@ -199,12 +202,13 @@ pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
     };
     let slot = claimed.slot();
     let _leave =
-        Leave { before: CURRENT.replace(slot), generation: super::fork::generation(), _claimed: claimed };
+        Leave { before: CURRENT.replace(slot), generation: fork::generation(), _claimed: claimed };
     f()
 }
 
-/// Forgets the shard of this thread in a forked child.
-pub(super) fn forget_shard() {
+/// Lets a forked child begin with a recorder of its own: forgets the process's, and this thread's shard of it.
+fn begin_clean() {
+    recorder::forget_process();
     if current().is_some_and(|holder| holder.recorder().is_inherited()) {
         CURRENT.set(std::ptr::null());
     }

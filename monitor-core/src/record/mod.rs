@@ -41,6 +41,8 @@ pub(crate) mod note;
 #[cfg(not(loom))]
 pub(crate) mod open_call;
 #[cfg(not(loom))]
+pub(crate) mod parked;
+#[cfg(not(loom))]
 pub(crate) mod reader;
 #[cfg(not(loom))]
 pub(crate) mod recorder;
@@ -52,6 +54,8 @@ pub(crate) mod shard;
 pub(crate) mod sync_call;
 #[cfg(not(loom))]
 pub(crate) mod task_call;
+#[cfg(not(loom))]
+pub(crate) mod tsc;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

@@ -30,14 +30,6 @@ pub(crate) struct Extras<'a> {
     pub(crate) busy_ns: u64,
 }
 
-impl Extras<'_> {
-    /// Whether there is nothing to add to the figures and nothing to record.
-    #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items | self.bytes == 0 && self.fields.is_empty()
-    }
-}
-
 /// The call that another one was made from.
 #[derive(Clone, Copy)]
 pub(super) struct Parent {

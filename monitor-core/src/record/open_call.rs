@@ -1,18 +1,50 @@
 //! A call that its owner may send from thread to thread: what guards are made of.
 
-use super::call::{Call, begin, begin_borrowed, begin_sampled, end_elsewhere, meet, succeed_sampled};
+use std::mem::ManuallyDrop;
+
+use super::call::{
+    Call, Token, begin, begin_borrowed, begin_sampled, end_elsewhere, meet, succeed_timed, succeed_untimed,
+};
 use super::cell::Recording;
 use super::local::{attach, current, with_borrowed};
-use super::note::Extras;
+use super::note::{Extras, Failure};
 use super::recorder::RecorderRef;
 use super::registry::Identity;
-use crate::model::Outcome;
+use super::shard::Holder;
+use crate::model::{FieldValue, Outcome};
 
-/// A call that keeps its recorder alive.
+/// The fields of a call: one word when there are none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields(
+    #[expect(clippy::box_collection, reason = "one word in the guard, which hardly ever has it")]
+    Option<Box<Vec<(&'static str, FieldValue)>>>,
+);
+
+impl Fields {
+    pub(crate) fn push(&mut self, key: &'static str, value: FieldValue) {
+        self.0.get_or_insert_default().push((key, value));
+    }
+
+    #[inline(always)]
+    fn as_slice(&self) -> &[(&'static str, FieldValue)] {
+        match &self.0 {
+            Some(fields) => fields,
+            None => &[],
+        }
+    }
+}
+
+/// A call that keeps its recorder alive. Dropped, it ends: with success, unless a panic that began while it ran is what
+/// drops it.
 pub(crate) struct OpenCall {
     call: Call,
     /// Keeps alive what the call points to.
-    _recorder: RecorderRef,
+    recorder: RecorderRef,
+    pub(crate) items: u64,
+    pub(crate) bytes: u64,
+    pub(crate) fields: Fields,
+    /// A panic that began before the call is not the call's.
+    was_panicking: bool,
 }
 
 // SAFETY: the pointers of a call are used as its recorder allows, whichever thread has it: `end_elsewhere` writes to
@@ -24,52 +56,108 @@ unsafe impl Sync for OpenCall {}
 impl OpenCall {
     /// Begins a call of an operation that is known by its name.
     #[inline(always)]
-    pub(crate) fn begin(recorder: RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Self {
-        Self { call: begin_named(&recorder, identity, recording, sample), _recorder: recorder }
+    pub(crate) fn begin(
+        recorder: RecorderRef,
+        identity: &Identity<'_>,
+        recording: Recording,
+        sample: u32,
+        (items, bytes, fields): (u64, u64, Fields),
+    ) -> Self {
+        let call = Call::new(begin_named(&recorder, identity, recording, sample));
+        Self { call, recorder, items, bytes, fields, was_panicking: std::thread::panicking() }
+    }
+
+    /// From now on the call is ended in any case unless a panic prevents it.
+    #[inline(always)]
+    pub(crate) fn ends_surely(&mut self) {
+        self.was_panicking = false;
     }
 
     /// The id of the call; zero if it is not recorded.
     pub(crate) fn id(&self) -> u64 {
-        self.call.id()
+        self.call.token.id()
     }
 
-    /// Ends the call. Further ends do nothing.
+    /// Ends the call.
     #[inline(always)]
-    pub(crate) fn end(&mut self, outcome: Outcome, extras: Extras<'_>) {
-        let call = std::mem::replace(&mut self.call, Call::INERT);
-        if call.is_inert() {
-            return;
-        }
-        match outcome {
-            Outcome::Success if extras.is_empty() => leave_named(call),
-            Outcome::Success => leave_named_with(call, extras),
-            _ => end_elsewhere(call, outcome, extras),
-        }
+    pub(crate) fn end(self, outcome: Outcome, error: Option<&dyn Failure>) {
+        let this = ManuallyDrop::new(self);
+        let (call, items, bytes) = (this.call, this.items, this.bytes);
+        // Each part by itself, and never the whole: a copy of the guard would be read sixteen bytes at a time before
+        // the eight-byte stores that made it have reached the cache, and wait for them.
+        // SAFETY: `this` is not used again, so each of the two is dropped once, here.
+        let (fields, _recorder) = unsafe { (std::ptr::read(&raw const this.fields), std::ptr::read(&raw const this.recorder)) };
+        end(call, outcome, error, items, bytes, &fields);
+    }
+}
+
+#[inline(always)]
+fn end(call: Call, outcome: Outcome, error: Option<&dyn Failure>, items: u64, bytes: u64, fields: &Fields) {
+    if call.token.is_inert() {
+        return;
+    }
+    let simple = fields.0.is_none() && items | bytes == 0;
+    if outcome == Outcome::Success && simple {
+        leave(call);
+    } else {
+        leave_with(call, outcome, error, items, bytes, fields);
     }
 }
 
 #[inline(never)]
-fn begin_named(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Call {
+fn leave(call: Call) {
+    let straight = |holder| succeed_timed(holder, call.token, Extras::default()) || succeed_untimed(holder, call.token);
+    if !on_own_shard(call).is_some_and(straight) {
+        end_elsewhere(call, Outcome::Success, Extras::default());
+    }
+}
+
+#[inline(never)]
+fn leave_with(call: Call, outcome: Outcome, error: Option<&dyn Failure>, items: u64, bytes: u64, fields: &Fields) {
+    let extras = Extras { items, bytes, fields: fields.as_slice(), error, ..Extras::default() };
+    let straight = |holder| outcome == Outcome::Success && succeed_timed(holder, call.token, extras);
+    if !on_own_shard(call).is_some_and(straight) {
+        end_elsewhere(call, outcome, extras);
+    }
+}
+
+/// The shard of this thread, if it is the one that the call began on.
+#[inline(always)]
+fn on_own_shard<'a>(call: Call) -> Option<Holder<'a>> {
+    current().filter(|holder| std::ptr::eq(holder.seat(), call.seat))
+}
+
+impl Drop for OpenCall {
+    #[inline]
+    fn drop(&mut self) {
+        let panicked = !self.was_panicking && std::thread::panicking();
+        let outcome = if panicked { Outcome::Panicked } else { Outcome::Success };
+        end(self.call, outcome, None, self.items, self.bytes, &self.fields);
+    }
+}
+
+#[inline(never)]
+fn begin_named(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Token {
     if !cfg!(feature = "enabled") {
-        return Call::INERT;
+        return Token::INERT;
     }
     let Some(holder) = current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder)) else {
         return begin_outside(recorder, identity, recording, sample);
     };
     if holder.is_off() {
-        return Call::INERT;
+        return Token::INERT;
     }
     match meet(holder, identity, recording, None) {
         Some(cell) if sample > 1 => begin_sampled(holder, cell, sample),
         Some(cell) => begin(holder, cell),
-        None => Call::INERT,
+        None => Token::INERT,
     }
 }
 
 /// Begins a call of a recorder that this thread does not record into, or does so for the first time.
 #[cold]
 #[inline(never)]
-fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Call {
+fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Token {
     if current().is_none() && attach().is_some() {
         return begin_named(recorder, identity, recording, sample);
     }
@@ -77,15 +165,5 @@ fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, recording: Rec
         let cell = if holder.is_off() { None } else { meet(holder, identity, recording, None) }?;
         Some(begin_borrowed(holder, cell))
     });
-    begun.flatten().unwrap_or(Call::INERT)
-}
-
-#[inline(never)]
-fn leave_named(call: Call) {
-    succeed_sampled(call, Extras::default());
-}
-
-#[inline(never)]
-fn leave_named_with(call: Call, extras: Extras<'_>) {
-    succeed_sampled(call, extras);
+    begun.flatten().unwrap_or(Token::INERT)
 }

@@ -13,7 +13,7 @@ use super::recorder::Recorder;
 use super::registry::{Cap, OVERFLOW, Series};
 use super::shard::Shard;
 use super::stack::GROUND;
-use super::sync::{Ordering, fence};
+use super::sync::{AtomicU64, Ordering, fence};
 use crate::base::clock::Anchor;
 use crate::model::{
     ActiveOperation, ActiveState, CallEdge, Identity, Labels, MonitorStats, OperationRecord, OperationStats, Snapshot,
@@ -128,9 +128,9 @@ fn for_each_cell(recorder: &Recorder, totals: &mut [Totals], mut read: impl FnMu
 
 /// Statistics by operation, with those of its label sets inside where it has labels.
 fn by_operation(series: &[Arc<Series>], totals: Vec<Totals>, window: Duration) -> Vec<OperationStats> {
-    let mut operations: BTreeMap<(&str, &str, &str), Vec<(&Series, Totals)>> = BTreeMap::new();
+    let mut operations: BTreeMap<_, Vec<(&Series, Totals)>> = BTreeMap::new();
     for (series, totals) in series.iter().zip(totals) {
-        operations.entry((&series.name, &series.kind, &series.component)).or_default().push((series, totals));
+        operations.entry((&*series.name, &*series.kind, &*series.component)).or_default().push((series, totals));
     }
     let stats = |series: &Series, labels, totals| OperationStats::new(identity(series, labels), totals, window);
     operations
@@ -217,6 +217,13 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             }
         }
     }
+    for parked in recorder.parked.read() {
+        let frame = parked.frame;
+        if let Some(mut operation) = describe(frame.series, frame.id, frame.since, GROUND) {
+            operation.state = if parked.suspended { ActiveState::Suspended } else { ActiveState::Running };
+            found.push(operation);
+        }
+    }
     found
 }
 
@@ -258,7 +265,7 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
 fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operations: usize) -> MonitorStats {
     let sum = |count: fn(&Shard) -> u64| recorder.shards.iter().map(|shard| count(shard)).sum::<u64>();
     let counts = &recorder.counts;
-    let load = |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+    let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let ring_full = sum(|shard| shard.losses.ring_full.get());
     let displaced = recorder.recent.lock().displaced;
     let dropped = [("ring_full", ring_full), ("overwritten", displaced)];

@@ -11,9 +11,11 @@ use parking_lot::{Mutex, RwLock};
 use super::cell::Recording;
 use super::fork;
 use super::journal::Recent;
+use super::parked::Parked;
 use super::registry::{Found, Identity, Limits, Registry, Series};
 use super::roster::Roster;
 use super::shard::Shard;
+use super::tsc;
 use crate::base::clock::Clock;
 
 /// Settings as they are when nobody says otherwise.
@@ -24,11 +26,13 @@ pub(crate) const DEFAULT_RECORDS_PER_SECOND: u64 = 10;
 pub(crate) struct Recorder {
     pub(crate) shards: Roster<Shard>,
     pub(crate) clock: Clock,
+    pub(crate) tsc: bool,
     /// Reading of the clock when the recorder was made.
     pub(crate) since: u64,
     pub(crate) hash_state: RandomState,
     registry: RwLock<Registry>,
     pub(crate) recent: Mutex<Recent>,
+    pub(crate) parked: Parked,
     pub(crate) service: Mutex<String>,
     enabled: AtomicBool,
     max_operations: AtomicUsize,
@@ -76,14 +80,15 @@ impl Default for Settings {
 
 impl Recorder {
     fn new(settings: Settings, counted: bool) -> Self {
-        fork::watch();
         let recorder = Self {
             shards: Roster::new(),
             since: settings.clock.ticks(),
+            tsc: tsc::is_read_by(&settings.clock),
             clock: settings.clock.clone(),
             hash_state: RandomState::default(),
             registry: RwLock::new(Registry::default()),
             recent: Mutex::new(Recent::new(settings.recent)),
+            parked: Parked::new(),
             service: Mutex::new(String::new()),
             enabled: AtomicBool::new(true),
             max_operations: AtomicUsize::new(0),

@@ -76,17 +76,29 @@ impl Series {
             && same(&self.kind, identity.kind)
             && same(&self.component, identity.component)
             && self.labels.len() == identity.labels.len()
-            && self.labels.iter().zip(identity.labels).all(|((k, v), (key, value))| same(k, key) && same(v, value))
+            && (identity.labels.is_empty() || self.has_labels(identity.labels))
+    }
+
+    fn has_labels(&self, labels: &[(&str, &str)]) -> bool {
+        self.labels.iter().zip(labels).all(|((k, v), (key, value))| same(k, key) && same(v, value))
     }
 }
 
-/// Whether two texts are the same.
+/// Whether two texts are the same, quickly for the short ones that names are.
 ///
-/// An empty text is not compared: its address may be anything, and glibc's `memcmp` reads there with all bytes masked
-/// off, which on some processors takes some hundred cycles when nothing is mapped at the address.
+/// The usual way calls `memcmp`, which takes longer than the comparison itself; and for an empty text, whose address
+/// may be anything, glibc's reads there with all bytes masked off, which on some processors takes some hundred cycles
+/// when nothing is mapped at the address.
 #[inline]
 fn same(a: &str, b: &str) -> bool {
-    a.len() == b.len() && (a.is_empty() || a == b)
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    a.len() == b.len()
+        && match a.len() {
+            0 => true,
+            1..8 => a.iter().eq(b),
+            8..=16 => a.first_chunk::<8>() == b.first_chunk::<8>() && a.last_chunk::<8>() == b.last_chunk::<8>(),
+            _ => a == b,
+        }
 }
 
 /// How many names and label sets there may be.
@@ -119,7 +131,7 @@ pub(crate) struct Registry {
     /// Series by the hash of their identity; more than one where hashes collide.
     by_hash: HashMap<u64, SmallVec<[u32; 1]>>,
     /// Label sets of each operation.
-    label_sets: HashMap<(Box<str>, Box<str>, Box<str>), usize>,
+    label_sets: HashMap<OperationKey, usize>,
 }
 
 impl Registry {
@@ -208,7 +220,10 @@ impl Registry {
     }
 }
 
-fn operation_key(identity: &Identity<'_>) -> (Box<str>, Box<str>, Box<str>) {
+/// Name, kind and component.
+type OperationKey = (Box<str>, Box<str>, Box<str>);
+
+fn operation_key(identity: &Identity<'_>) -> OperationKey {
     (identity.name.into(), identity.kind.into(), identity.component.into())
 }
 
@@ -250,6 +265,20 @@ mod tests {
     fn get(registry: &mut Registry, state: &RandomState, name: &str, labels: &[(&str, &str)]) -> Found {
         let identity = Identity { name, kind: "function", component: "", labels };
         registry.find_or_insert(state, &identity, RecordPolicy::Auto.recording(), LIMITS)
+    }
+
+    #[test]
+    fn texts_of_every_length_are_compared_whole() {
+        for len in 0..40 {
+            let text = "abcdefghijklmnopqrstuvwxyz".repeat(2)[..len].to_owned();
+            assert!(same(&text, &text.clone()));
+            for at in 0..len {
+                let mut other = text.clone();
+                other.replace_range(at..=at, "X");
+                assert!(!same(&text, &other), "{text} {other}");
+            }
+            assert!(!same(&text, &format!("{text}a")));
+        }
     }
 
     #[test]

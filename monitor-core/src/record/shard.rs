@@ -18,8 +18,9 @@ use super::journal::{RING, RawRecord, Reader, Writer};
 use super::recorder::Recorder;
 use super::registry::{Cap, Identity, Series};
 use super::roster::Seat;
-use super::stack::Stack;
+use super::stack::{FIRST_NUMBER, NUMBER_STEP, Stack};
 use super::tasks::Tasks;
+use super::tsc;
 use crate::base::clock::Clock;
 use crate::base::padded::Padded;
 
@@ -28,10 +29,12 @@ use crate::base::padded::Padded;
 #[repr(align(128))]
 pub(crate) struct Shard {
     off: AtomicBool,
+    /// Whether the clock's readings can be had from the processor directly.
+    tsc: bool,
     pub(crate) clock: Clock,
     /// The last reading that was taken on this thread.
     pub(crate) last_tick: Counter,
-    next_id: Counter,
+    next_number: Counter,
     random: Counter,
     /// What the holder alone touches.
     own: UnsafeCell<Own>,
@@ -57,14 +60,17 @@ struct Own {
     by_site: Vec<*const Cell>,
     by_series: Vec<*const Cell>,
     /// Series met by name, under the hash of their identity.
-    by_name: HashMap<u64, SmallVec<[(Arc<Series>, *const Cell); 1]>, Unhashed>,
+    by_name: HashMap<u64, SmallVec<[Met; 1]>, Unhashed>,
     /// The series that was met last for each [place](Identity::place). What is found here is compared in full.
-    by_place: Box<[Option<(Arc<Series>, *const Cell)>]>,
+    by_place: Box<[Option<Met>]>,
     /// Series by number, for records.
     series: Vec<Option<Arc<Series>>>,
     writer: Option<Writer>,
     thread: Arc<str>,
 }
+
+/// A series, and its cell in this shard.
+type Met = (Arc<Series>, *const Cell);
 
 /// Entries of the table of places; 4 KB, taken with the first name that is given at run time.
 const PLACES: usize = 256;
@@ -103,10 +109,11 @@ impl Shard {
         let unnamed: Arc<str> = Arc::from("");
         Self {
             off: AtomicBool::new(!recorder.is_enabled()),
+            tsc: recorder.tsc,
             clock: recorder.clock.clone(),
             last_tick: Counter::new(recorder.clock.ticks()),
-            // Ids of different shards never meet: 2^44 calls of each of a million shards.
-            next_id: Counter::new(((number as u64 + 1) << 44) | 1),
+            // Each of 65,536 shards has room for 2^40 calls before it comes to the numbers that the next one began with.
+            next_number: Counter::new((number as u64) << 48 | FIRST_NUMBER),
             random: Counter::new((number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             own: UnsafeCell::new(Own {
                 by_site: Vec::new(),
@@ -144,6 +151,12 @@ impl Shard {
 
     pub(crate) fn set_off(&self, off: bool) {
         self.off.store(off, Ordering::Relaxed);
+    }
+
+    /// The clock's reading of this moment.
+    #[inline(always)]
+    pub(crate) fn now(&self) -> u64 {
+        if self.tsc { tsc::read() } else { self.clock.ticks() }
     }
 
     /// Name of the thread that holds the shard, for readers.
@@ -195,12 +208,12 @@ impl<'a> Holder<'a> {
         self.seat
     }
 
-    /// A number that no other call of this recorder gets, always odd.
+    /// A number for an id that no other call of this recorder gets.
     #[inline(always)]
-    pub(crate) fn next_id(self) -> u64 {
-        let id = self.next_id.get();
-        self.next_id.set(id + 2);
-        id
+    pub(crate) fn next_number(self) -> u64 {
+        let number = self.next_number.get();
+        self.next_number.set(number.wrapping_add(NUMBER_STEP));
+        number
     }
 
     /// The stack, if this is the shard that the thread records into: a shard that is borrowed for a moment has none.
@@ -214,6 +227,7 @@ impl<'a> Holder<'a> {
         let state = self.random.get().wrapping_add(0xA076_1D64_78BD_642F);
         self.random.set(state);
         let product = u128::from(state) * u128::from(state ^ 0xE703_7ED1_A0B4_28DB);
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves, folded")]
         let number = (product >> 64) as u64 ^ product as u64;
         ((u128::from(number) * u128::from(bound)) >> 64) as u64
     }
@@ -283,9 +297,9 @@ impl<'a> Holder<'a> {
             return cell;
         }
         let hash = identity.hash(&self.recorder().hash_state);
-        let (series, cell) = match self.cell_of_name(hash, identity) {
-            Some(known) => known,
-            None => {
+        let (series, cell) = if let Some(known) = self.cell_of_name(hash, identity) {
+            known
+        } else {
                 let found = self.recorder().find_series(identity, recording);
                 // SAFETY: the caller sees to it.
                 let cell = unsafe { self.meet_series(&found.series) };
@@ -298,7 +312,6 @@ impl<'a> Holder<'a> {
                 let named = unsafe { self.own_mut() }.by_name.entry(hash).or_default();
                 named.push((Arc::clone(&found.series), cell));
                 (found.series, cell)
-            }
         };
         // SAFETY: the caller sees to it.
         let own = unsafe { self.own_mut() };

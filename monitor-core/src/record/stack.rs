@@ -11,16 +11,30 @@ use super::cell::Cell;
 use super::counter::Counter;
 use super::sync::{AtomicPtr, AtomicUsize, Ordering, fence};
 
-/// Nested calls that a thread keeps frames for, and one more for the ground. What is nested deeper is counted and
+/// Frames of a stack: for 63 nested calls, and for the ground. What is nested deeper is counted and
 /// timed as ever, but has no parent, and its time stays the own time of the deepest frame.
 #[cfg(not(loom))]
-pub(crate) const DEPTH: usize = 65;
+pub(crate) const DEPTH: usize = 64;
 // The model checker walks all interleavings: a small stack keeps them few.
 #[cfg(loom)]
-pub(crate) const DEPTH: usize = 3;
+pub(crate) const DEPTH: usize = 4;
 
 /// The id of the ground, which every stack stands on and which never ends.
 pub(crate) const GROUND: u64 = u64::MAX;
+
+/// An id is odd; the bits above say at which position its frame was put first; the rest tells it from others.
+const POSITION_SHIFT: u32 = 1;
+const POSITION_BITS: u32 = DEPTH.trailing_zeros();
+const _: () = assert!(DEPTH.is_power_of_two());
+
+/// The lowest number that can be made an id, and the distance of those that follow.
+pub(crate) const FIRST_NUMBER: u64 = 1;
+pub(crate) const NUMBER_STEP: u64 = 1 << (POSITION_SHIFT + POSITION_BITS);
+
+#[inline(always)]
+fn position_in(id: u64) -> usize {
+    (id >> POSITION_SHIFT) as usize & (DEPTH - 1)
+}
 
 /// One call that runs.
 pub(crate) struct Frame {
@@ -77,6 +91,14 @@ impl Frame {
 }
 
 impl Frame {
+    /// What is in the frame, which is dead afterwards. `None` if it is another call's by now.
+    pub(crate) fn take(&self, id: u64) -> Option<SavedFrame> {
+        let saved = self.save(id);
+        // An exchange and not a store, because its owner may put another call there at this moment.
+        self.id.shared().compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(saved)
+    }
+
     fn save(&self, id: u64) -> SavedFrame {
         // SAFETY: a frame with an id has a cell of a shard of its recorder, which lives as long as the recorder. (In
         // the tests of the stack alone there are none.)
@@ -128,16 +150,18 @@ impl Stack {
         }
     }
 
-    /// Puts a call on the stack; false if the stack is full. The clock is read in between, as late as can be.
+    /// Puts a call on the stack and gives its id, or `None` if the stack is full. The clock is read in between, as late
+    /// as can be.
     #[inline(always)]
-    pub(crate) fn push(&self, cell: *const Cell, id: u64, weight: u64, now: impl FnOnce() -> u64) -> bool {
+    pub(crate) fn push(&self, cell: *const Cell, number: u64, weight: u64, now: impl FnOnce() -> u64) -> Option<u64> {
         let mut depth = self.depth.load(Ordering::Relaxed);
         if depth >= DEPTH {
             depth = self.drop_dead(depth);
             if depth >= DEPTH {
-                return false;
+                return None;
             }
         }
+        let id = number | (depth as u64) << POSITION_SHIFT;
         let frame = &self.frames[depth];
         frame.cell.store(cell.cast_mut(), Ordering::Release);
         frame.weight.publish(weight);
@@ -145,24 +169,32 @@ impl Stack {
         frame.since.publish(now());
         frame.id.publish(id);
         self.depth.store(depth + 1, Ordering::Release);
-        true
+        Some(id)
     }
 
     /// The frame on top and the one below, if the call is on top and the one below lives, which is nearly always so.
     #[inline(always)]
     pub(crate) fn top_two(&self, id: u64) -> Option<Popped<'_>> {
-        let top = self.depth.load(Ordering::Relaxed).wrapping_sub(1);
-        let (Some(frame), Some(parent)) = (self.frames.get(top), self.frames.get(top.wrapping_sub(1))) else {
-            return None;
-        };
-        (frame.id() == id && parent.id() != 0).then_some(Popped { frame, parent })
+        let frame = self.top_of(id)?;
+        // Masked, so that no bound has to be checked; a call is never at position 0.
+        let parent = &self.frames[position_in(id).wrapping_sub(1) & (DEPTH - 1)];
+        (parent.id() != 0).then_some(Popped { frame, parent })
     }
 
-    /// Takes the call on top off: after [`top_two`](Self::top_two) found it there.
+    /// The frame on top, if it is that of the call.
     #[inline(always)]
-    pub(crate) fn pop(&self, popped: Popped<'_>) {
-        popped.frame.id.set(0);
-        self.depth.store(self.depth.load(Ordering::Relaxed) - 1, Ordering::Release);
+    pub(crate) fn top_of(&self, id: u64) -> Option<&Frame> {
+        let position = position_in(id);
+        let frame = &self.frames[position];
+        (self.depth.load(Ordering::Relaxed) == position + 1 && frame.id() == id).then_some(frame)
+    }
+
+    /// Takes the call on top off: after [`top_of`](Self::top_of) found its frame there.
+    #[inline(always)]
+    pub(crate) fn pop(&self, id: u64, frame: &Frame) {
+        frame.id.set(0);
+        // Not read from memory and lowered by one: the next call would wait for that.
+        self.depth.store(position_in(id), Ordering::Release);
     }
 
     /// Takes the call out wherever it stands on this stack: ended out of order, or above a dead frame. `None` if it
@@ -177,55 +209,55 @@ impl Stack {
         Some(Popped { frame, parent: self.live_below(position) })
     }
 
-    /// Marks a call's frame dead from a thread that does not own this stack, and says what was in it. `None` if the
-    /// call is not here.
+    /// Takes a call's frame, from a thread that does not own this stack. `None` if the call is not here.
     #[cold]
     pub(crate) fn kill(&self, id: u64) -> Option<SavedFrame> {
-        let frame = self.frames.iter().skip(1).find(|frame| frame.id.acquire() == id)?;
-        let saved = frame.save(id);
-        // An exchange and not a store, because the owner may put another call there at this moment.
-        frame.id.shared().compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        Some(saved)
+        self.frames.iter().skip(1).find(|frame| frame.id.acquire() == id)?.take(id)
     }
 
     /// The live frame on top, or the ground.
+    #[cfg(test)]
     pub(crate) fn top(&self) -> &Frame {
         self.live_below(self.depth.load(Ordering::Relaxed).min(DEPTH))
     }
 
-    /// Takes off everything above a call, bottom up: the guards that a future holds while it is suspended.
+    /// Takes off everything above a call, bottom up, by `take`: the guards that a future holds while it is suspended.
     #[cold]
-    pub(crate) fn take_above(&self, id: u64) -> Vec<SavedFrame> {
+    pub(crate) fn take_above(&self, id: u64, take: impl FnMut(&Frame, u64)) {
         let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
-        let Some(position) = (1..depth).find(|i| self.frames[*i].id() == id) else { return Vec::new() };
-        let mut saved = Vec::new();
-        for frame in &self.frames[position + 1..depth] {
+        if let Some(position) = (1..depth).find(|i| self.frames[*i].id() == id) {
+            self.take_from(position + 1, take);
+        }
+    }
+
+    /// Takes off everything, by `take`: when the thread ends.
+    pub(crate) fn take_all(&self, take: impl FnMut(&Frame, u64)) {
+        self.take_from(1, take);
+        self.depth.store(1, Ordering::Release);
+    }
+
+    fn take_from(&self, position: usize, mut take: impl FnMut(&Frame, u64)) {
+        let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
+        for frame in self.frames.iter().take(depth).skip(position) {
             let id = frame.id();
             if id != 0 {
-                saved.push(frame.save(id));
+                take(frame, id);
+                // Whatever became of it, the call is not on this stack any more.
                 frame.id.set(0);
             }
         }
         self.drop_dead(depth);
-        saved
     }
 
-    /// Puts back a frame that `take_above` took, on this or another stack. False if the stack is full.
+    /// Puts back a frame that was on this or another stack before, with the id that it had: its position may be another
+    /// one now, so the call will be looked for when it ends. False if the stack is full.
     #[cold]
     pub(crate) fn restore(&self, cell: *const Cell, saved: SavedFrame) -> bool {
-        let restored = self.push(cell, saved.id, saved.weight, || saved.since);
-        if restored {
-            self.top().children_ns.set(saved.children_ns);
-        }
-        restored
-    }
-
-    /// Clears the stack when its thread ends.
-    pub(crate) fn clear(&self) {
-        for frame in self.frames.iter().skip(1) {
-            frame.id.set(0);
-        }
-        self.depth.store(1, Ordering::Release);
+        let Some(id) = self.push(cell, 0, saved.weight, || saved.since) else { return false };
+        let frame = &self.frames[position_in(id)];
+        frame.children_ns.set(saved.children_ns);
+        frame.id.publish(saved.id);
+        true
     }
 
     /// Whether a call is on top.
@@ -269,40 +301,38 @@ impl Stack {
 mod tests {
     use super::*;
 
-    fn push(stack: &Stack, id: u64) -> bool {
-        stack.push(std::ptr::null(), id, 1, || id * 10)
+    fn push(stack: &Stack, number: u64) -> Option<u64> {
+        stack.push(std::ptr::null(), FIRST_NUMBER + number * NUMBER_STEP, 1, || number * 10)
     }
 
     fn pop(stack: &Stack, id: u64) -> bool {
-        stack.top_two(id).map(|popped| stack.pop(popped)).is_some()
+        stack.top_two(id).map(|popped| stack.pop(id, popped.frame)).is_some()
     }
 
     #[test]
     fn calls_nest() {
         let stack = Stack::new();
-        push(&stack, 1);
-        push(&stack, 2);
-        assert_eq!(stack.read().iter().map(|f| (f.id, f.parent)).collect::<Vec<_>>(), [(1, GROUND), (2, 1)]);
-        let popped = stack.top_two(2).unwrap();
-        assert_eq!((popped.parent.id(), popped.frame.since()), (1, 20));
+        let (a, b) = (push(&stack, 1).unwrap(), push(&stack, 2).unwrap());
+        assert_eq!(stack.read().iter().map(|f| (f.id, f.parent)).collect::<Vec<_>>(), [(a, GROUND), (b, a)]);
+        let popped = stack.top_two(b).unwrap();
+        assert_eq!((popped.parent.id(), popped.frame.since()), (a, 20));
         popped.parent.add_child(7);
-        stack.pop(popped);
-        let popped = stack.top_two(1).unwrap();
+        stack.pop(b, popped.frame);
+        let popped = stack.top_two(a).unwrap();
         assert_eq!((popped.frame.children_ns(), popped.parent.id()), (7, GROUND));
-        stack.pop(popped);
+        stack.pop(a, popped.frame);
         assert!(stack.read().is_empty());
     }
 
     #[test]
     fn a_call_that_ends_before_its_child_leaves_the_child_in_place() {
         let stack = Stack::new();
-        push(&stack, 1);
-        push(&stack, 2);
-        assert!(!pop(&stack, 1));
-        assert!(stack.remove(1).is_some());
-        assert_eq!(stack.top().id(), 2);
-        assert!(!pop(&stack, 2), "the frame below is dead");
-        assert_eq!(stack.remove(2).unwrap().parent.id(), GROUND);
+        let (a, b) = (push(&stack, 1).unwrap(), push(&stack, 2).unwrap());
+        assert!(!pop(&stack, a));
+        assert!(stack.remove(a).is_some());
+        assert_eq!(stack.top().id(), b);
+        assert!(!pop(&stack, b), "the frame below is dead");
+        assert_eq!(stack.remove(b).unwrap().parent.id(), GROUND);
         push(&stack, 3);
         assert_eq!(stack.depth.load(Ordering::Relaxed), 2, "dead frames are taken off with the last one above them");
     }
@@ -310,9 +340,9 @@ mod tests {
     #[test]
     fn a_frame_killed_from_outside_is_used_again() {
         let stack = Stack::new();
-        for id in 1..1_000 {
-            assert!(push(&stack, id), "call {id}");
-            assert_eq!(stack.kill(id).map(|saved| saved.since), Some(id * 10));
+        for number in 1..1_000 {
+            let id = push(&stack, number).unwrap();
+            assert_eq!(stack.kill(id).map(|saved| saved.since), Some(number * 10));
             assert!(stack.kill(id).is_none(), "only once");
         }
     }
@@ -320,38 +350,41 @@ mod tests {
     #[test]
     fn a_full_stack_says_so_and_recovers() {
         let stack = Stack::new();
-        let pushed: Vec<_> = (1..=100).map(|id| (push(&stack, id), id)).collect();
-        assert_eq!(pushed.iter().filter(|(pushed, _)| !pushed).count(), 100 - (DEPTH - 1));
-        for (pushed, id) in pushed.into_iter().rev() {
-            assert_eq!(pop(&stack, id), pushed);
+        let pushed: Vec<_> = (1..=100).map(|number| push(&stack, number)).collect();
+        assert_eq!(pushed.iter().filter(|id| id.is_none()).count(), 100 - (DEPTH - 1));
+        for id in pushed.into_iter().flatten().rev() {
+            assert!(pop(&stack, id));
         }
         assert_eq!(stack.top().id(), GROUND);
-        assert!(stack.top_two(GROUND).is_none(), "the ground is never taken off");
+        assert!(stack.top_two(GROUND).is_none() && stack.top_two(0).is_none(), "the ground is never taken off");
     }
 
     #[test]
     fn frames_move_from_stack_to_stack() {
         let (here, there) = (Stack::new(), Stack::new());
-        for id in 1..=3 {
-            push(&here, id);
-        }
+        let ids: Vec<_> = (1..=3).map(|number| push(&here, number).unwrap()).collect();
         here.top().add_child(5);
-        let saved = here.take_above(1);
-        assert!(here.is_on_top(1));
-        push(&there, 9);
+        let mut saved = Vec::new();
+        here.take_above(ids[0], |frame, id| saved.extend(frame.take(id)));
+        assert!(here.is_on_top(ids[0]));
+        let (first, second) = (push(&there, 8).unwrap(), push(&there, 9).unwrap());
         for frame in saved {
-            there.restore(std::ptr::null(), frame);
+            assert!(there.restore(std::ptr::null(), frame));
         }
-        assert_eq!(there.read().iter().map(|f| (f.id, f.since)).collect::<Vec<_>>(), [(9, 90), (2, 20), (3, 30)]);
+        let views: Vec<_> = there.read().iter().map(|f| (f.id, f.since)).collect();
+        assert_eq!(views, [(first, 80), (second, 90), (ids[1], 20), (ids[2], 30)]);
         assert_eq!(there.top().children_ns(), 5);
+        assert!(!pop(&there, ids[2]), "it is not where its id says");
+        assert!(there.remove(ids[2]).is_some() && there.remove(ids[1]).is_some());
+        assert!(pop(&there, second) && pop(&there, first));
     }
 
     #[test]
     fn a_stack_is_cleared_for_the_next_thread() {
         let stack = Stack::new();
-        push(&stack, 1);
-        stack.clear();
+        let id = push(&stack, 1).unwrap();
+        stack.take_all(|_, _| ());
         assert!(stack.read().is_empty());
-        assert!(!pop(&stack, 1));
+        assert!(!pop(&stack, id));
     }
 }

@@ -1,9 +1,13 @@
 //! The guard of a function that the attribute was put on.
 //!
-//! It is two words while the body runs, and the code at the place of the call is small: look at the switch, call
+//! It is one word while the body runs, and the code at the place of the call is small: look at the switch, call
 //! [`enter`], and later [`leave`]. That keeps the host's functions small and their registers free.
 
-use super::call::{Call, begin, begin_borrowed, begin_sampled, end_elsewhere, meet, sorted, succeed, succeed_sampled};
+use super::call::{
+    Call, Token, begin, begin_borrowed, begin_sampled, begin_untimed, end_elsewhere, meet, sorted, succeed_timed,
+    succeed_untimed,
+};
+use super::cell::Cell;
 use super::call_site::CallSite;
 use super::local::{self, attach, current, with_borrowed};
 use super::note::{Extras, Failure};
@@ -14,7 +18,7 @@ use crate::model::{FieldValue, Outcome};
 /// A call inside a function that the attribute was put on. Dropped without a verdict: the function panicked.
 #[must_use]
 pub struct SyncCall<'a> {
-    call: Call,
+    token: Token,
     items: u64,
     bytes: u64,
     fields: &'a [(&'static str, FieldValue)],
@@ -42,7 +46,11 @@ impl<'a> SyncCall<'a> {
     /// Begins a call of which one in about `sample` of the site is timed.
     #[inline(always)]
     pub fn enter_sampled(site: &'static CallSite) -> Self {
-        let mut this = Self::enter_by(site, enter_sampled);
+        // The calls that are not timed are so short that a call to a function would be a good part of them.
+        let mut this = Self::enter_by(site, |holder, site| match holder.cell_of_site(site.number()) {
+            Some(cell) => begin_untimed(holder, cell).unwrap_or_else(|| enter_timed_sample(holder, cell, site)),
+            None => enter_new(site, &[]),
+        });
         this.sampled = true;
         this
     }
@@ -54,18 +62,18 @@ impl<'a> SyncCall<'a> {
     }
 
     #[inline(always)]
-    fn enter_by(site: &'static CallSite, enter: impl FnOnce(Holder<'_>, &'static CallSite) -> Call) -> Self {
+    fn enter_by(site: &'static CallSite, enter: impl FnOnce(Holder<'_>, &'static CallSite) -> Token) -> Self {
         Self::new(match current() {
-            _ if !cfg!(feature = "enabled") => Call::INERT,
-            Some(holder) if holder.is_off() => Call::INERT,
+            _ if !cfg!(feature = "enabled") => Token::INERT,
+            Some(holder) if holder.is_off() => Token::INERT,
             Some(holder) => enter(holder, site),
             None => enter_new(site, &[]),
         })
     }
 
     #[inline(always)]
-    fn new(call: Call) -> Self {
-        Self { call, items: 0, bytes: 0, fields: &[], in_place: None, sampled: false }
+    fn new(token: Token) -> Self {
+        Self { token, items: 0, bytes: 0, fields: &[], in_place: None, sampled: false }
     }
 
     /// Sets the fields that a record of the call will have.
@@ -94,14 +102,15 @@ impl<'a> SyncCall<'a> {
     /// Ends the call with success.
     #[inline(always)]
     pub fn succeed(self) {
-        let (call, sampled, items, bytes, fields) = (self.call, self.sampled, self.items, self.bytes, self.fields);
+        let (token, sampled, items, bytes, fields) = (self.token, self.sampled, self.items, self.bytes, self.fields);
         std::mem::forget(self);
-        if !call.is_inert() {
-            if items | bytes == 0 && fields.is_empty() {
-                if sampled { leave_sampled(call) } else { leave(call) }
-            } else {
-                leave_with(call, items, bytes, fields);
-            }
+        if token.is_inert() {
+            return;
+        }
+        if items | bytes != 0 || !fields.is_empty() {
+            leave_with(token, items, bytes, fields);
+        } else if !(sampled && current().is_some_and(|holder| succeed_untimed(holder, token))) {
+            leave(token);
         }
     }
 
@@ -119,9 +128,9 @@ impl<'a> SyncCall<'a> {
 
     #[inline(always)]
     fn end(self, outcome: Outcome, error: Option<&dyn Failure>) {
-        let (call, items, bytes, fields) = (self.call, self.items, self.bytes, self.fields);
+        let (token, items, bytes, fields) = (self.token, self.items, self.bytes, self.fields);
         std::mem::forget(self);
-        end_elsewhere(call, outcome, Extras { items, bytes, fields, error, ..Extras::default() });
+        end_here(token, outcome, Extras { items, bytes, fields, error, ..Extras::default() });
     }
 }
 
@@ -135,12 +144,12 @@ impl Drop for SyncCall<'_> {
             _ => Outcome::Panicked,
         };
         let (items, bytes, fields) = (self.items, self.bytes, self.fields);
-        end_elsewhere(self.call, outcome, Extras { items, bytes, fields, ..Extras::default() });
+        end_here(self.token, outcome, Extras { items, bytes, fields, ..Extras::default() });
     }
 }
 
 #[inline(never)]
-fn enter(holder: Holder<'_>, site: &'static CallSite) -> Call {
+fn enter(holder: Holder<'_>, site: &'static CallSite) -> Token {
     match holder.cell_of_site(site.number()) {
         Some(cell) => begin(holder, cell),
         None => enter_new(site, &[]),
@@ -148,57 +157,61 @@ fn enter(holder: Holder<'_>, site: &'static CallSite) -> Call {
 }
 
 #[inline(never)]
-fn enter_sampled(holder: Holder<'_>, site: &'static CallSite) -> Call {
-    match holder.cell_of_site(site.number()) {
-        Some(cell) => begin_sampled(holder, cell, site.spec().sample),
-        None => enter_new(site, &[]),
+fn enter_timed_sample(holder: Holder<'_>, cell: &Cell, site: &'static CallSite) -> Token {
+    begin_sampled(holder, cell, site.spec().sample)
+}
+
+#[inline(never)]
+fn leave(token: Token) {
+    if !current().is_some_and(|holder| succeed_timed(holder, token, Extras::default())) {
+        end_here(token, Outcome::Success, Extras::default());
     }
 }
 
 #[inline(never)]
-fn leave(call: Call) {
-    succeed(call, Extras::default());
+fn leave_with(token: Token, items: u64, bytes: u64, fields: &[(&'static str, FieldValue)]) {
+    let extras = Extras { items, bytes, fields, ..Extras::default() };
+    if !current().is_some_and(|holder| succeed_timed(holder, token, extras)) {
+        end_here(token, Outcome::Success, extras);
+    }
 }
 
+/// A function ends on the thread that it began on, and in the scope that it began in: so its shard is the current one.
+#[cold]
 #[inline(never)]
-fn leave_sampled(call: Call) {
-    succeed_sampled(call, Extras::default());
-}
-
-#[inline(never)]
-fn leave_with(call: Call, items: u64, bytes: u64, fields: &[(&'static str, FieldValue)]) {
-    succeed_sampled(call, Extras { items, bytes, fields, ..Extras::default() });
+fn end_here(token: Token, outcome: Outcome, extras: Extras<'_>) {
+    end_elsewhere(Call::new(token), outcome, extras);
 }
 
 /// Begins a call on a shard that has not met the site, on a thread without a shard, or with labels of its own.
 #[cold]
 #[inline(never)]
-fn enter_new(site: &'static CallSite, labels: &[(&'static str, &str)]) -> Call {
+fn enter_new(site: &'static CallSite, labels: &[(&'static str, &str)]) -> Token {
     let spec = site.spec();
     let number = labels.is_empty().then(|| site.numbered());
     let labels = sorted(spec.labels.iter().copied().chain(labels.iter().copied()));
     let identity = site.identity(&labels);
     let recording = spec.record.recording();
     if !cfg!(feature = "enabled") {
-        return Call::INERT;
+        return Token::INERT;
     }
     let Some(holder) = current().or_else(attach) else {
         if local::is_reentrant() {
-            return Call::INERT;
+            return Token::INERT;
         }
         // The thread is at its end, its thread-locals are gone.
         let begun = with_borrowed(&RecorderRef::of_process(), |holder| {
             let cell = if holder.is_off() { None } else { meet(holder, &identity, recording, None) };
             cell.map(|cell| begin_borrowed(holder, cell))
         });
-        return begun.flatten().unwrap_or(Call::INERT);
+        return begun.flatten().unwrap_or(Token::INERT);
     };
     if holder.is_off() {
-        return Call::INERT;
+        return Token::INERT;
     }
     match meet(holder, &identity, recording, number) {
         Some(cell) if spec.sample > 1 => begin_sampled(holder, cell, spec.sample),
         Some(cell) => begin(holder, cell),
-        None => Call::INERT,
+        None => Token::INERT,
     }
 }

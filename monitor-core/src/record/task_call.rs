@@ -32,7 +32,7 @@ pub(crate) enum Origin {
 /// An identity that is kept until the first poll.
 #[derive(Debug)]
 pub(crate) struct Name {
-    pub(crate) name: String,
+    pub(crate) text: String,
     pub(crate) kind: String,
     pub(crate) component: String,
     pub(crate) labels: Vec<(String, String)>,
@@ -63,7 +63,8 @@ pub(crate) struct TaskCall {
     busy_ns: u64,
     children_ns: u64,
     slot: Option<TaskSlot>,
-    saved: Vec<SavedFrame>,
+    /// Calls above this one when it was suspended.
+    parked: Vec<u64>,
     pub(crate) items: u64,
     pub(crate) bytes: u64,
     pub(crate) fields: Vec<(&'static str, FieldValue)>,
@@ -133,7 +134,7 @@ impl TaskCall {
             busy_ns: 0,
             children_ns: 0,
             slot: None,
-            saved: Vec::new(),
+            parked: Vec::new(),
             items: 0,
             bytes: 0,
             fields: Vec::new(),
@@ -172,17 +173,15 @@ impl TaskCall {
         if self.state != State::Running {
             return drop_future();
         }
-        self.on_own_recorder(|task| match task.enter() {
-            Some(stay) => {
-                let mut unwinding = Unwinding { task, stay: Some(stay) };
+        self.on_own_recorder(|task| {
+            let Some(stay) = task.enter() else {
                 drop_future();
-                unwinding.stay = None;
-                unwinding.task.end(stay, Outcome::Cancelled, None);
-            }
-            None => {
-                drop_future();
-                task.end_outside();
-            }
+                return task.end_outside();
+            };
+            let mut unwinding = Unwinding { task, stay: Some(stay) };
+            drop_future();
+            unwinding.stay = None;
+            unwinding.task.end(stay, Outcome::Cancelled, None);
         });
     }
 
@@ -209,13 +208,12 @@ impl TaskCall {
             return None;
         }
         let cell = cell_of(holder, self.series)?;
-        holder.stack.push(cell, self.id, self.weight, || self.since);
-        for saved in std::mem::take(&mut self.saved) {
-            if let Some(cell) = cell_of(holder, saved.series) {
-                holder.stack.restore(cell, saved);
-            }
+        let (id, series, since, weight) = (self.id, self.series, self.since, self.weight);
+        holder.stack.restore(cell, SavedFrame { id, series, since, weight, children_ns: 0 });
+        if !self.parked.is_empty() {
+            self.unpark(holder);
         }
-        let entered = if self.weight == 0 { 0 } else { holder.clock.ticks() };
+        let entered = if self.weight == 0 { 0 } else { holder.now() };
         Some(Stay { seat: holder.seat(), entered })
     }
 
@@ -236,17 +234,18 @@ impl TaskCall {
         self.state = State::Running;
         self.recorder = Some(RecorderRef::to(holder.recorder()));
         self.series = cell.series;
-        self.id = holder.next_id();
         cell.started.add(1);
+        let number = holder.next_number();
         let mut since = 0;
-        let pushed = holder.stack.push(cell, self.id, self.weight, || {
+        let id = holder.stack.push(cell, number, self.weight, || {
             since = start_of(holder, self.weight);
             since
         });
-        if !pushed {
+        if id.is_none() {
             holder.losses.stack_overflows.add(1);
             since = start_of(holder, self.weight);
         }
+        self.id = id.unwrap_or(number);
         self.since = since;
         Some(Stay { seat: holder.seat(), entered: since })
     }
@@ -266,7 +265,7 @@ impl TaskCall {
             Origin::Named(name) => {
                 let labels = sorted(name.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())));
                 let identity =
-                    Identity { name: &name.name, kind: &name.kind, component: &name.component, labels: &labels };
+                    Identity { name: &name.text, kind: &name.kind, component: &name.component, labels: &labels };
                 Some((meet(holder, &identity, name.recording, None)?, name.sample))
             }
         }
@@ -283,7 +282,7 @@ impl TaskCall {
         self.busy_ns += ns;
         let popped = match holder.stack.top_two(self.id) {
             Some(popped) => {
-                holder.stack.pop(popped);
+                holder.stack.pop(self.id, popped.frame);
                 Some(popped)
             }
             None => holder.stack.remove(self.id),
@@ -308,7 +307,7 @@ impl TaskCall {
         if let Some(holder) = current().filter(|_| is_current(stay.seat))
             && !holder.stack.is_on_top(self.id)
         {
-            self.saved = quietly(|| holder.stack.take_above(self.id)).unwrap_or_default();
+            self.park(holder);
         }
         let Some((holder, _)) = self.leave(stay) else { return };
         if self.slot.is_none() && self.polls == 1 {
@@ -324,6 +323,32 @@ impl TaskCall {
         }
     }
 
+    /// Takes the guards that the future holds off the stack. Some may be somebody else's by now, and end before the
+    /// future goes on.
+    #[cold]
+    fn park(&mut self, holder: Holder<'_>) {
+        quietly(|| {
+            holder.stack.take_above(self.id, |frame, id| {
+                if holder.recorder().parked.park(frame, id, true) {
+                    self.parked.push(id);
+                } else {
+                    holder.losses.task_overflows.add(1);
+                }
+            });
+        });
+    }
+
+    #[cold]
+    fn unpark(&mut self, holder: Holder<'_>) {
+        let recorder = holder.recorder();
+        for id in std::mem::take(&mut self.parked) {
+            let saved = quietly(|| recorder.parked.peek(id)).flatten();
+            if let Some(cell) = saved.and_then(|saved| cell_of(holder, saved.series)) {
+                quietly(|| recorder.parked.unpark(id, |saved| holder.stack.restore(cell, saved)));
+            }
+        }
+    }
+
     fn end(&mut self, stay: Stay, outcome: Outcome, error: Option<&dyn Failure>) {
         match self.leave(stay) {
             Some((holder, now)) => self.account(holder, now, outcome, error),
@@ -335,7 +360,7 @@ impl TaskCall {
     #[cold]
     fn end_outside(&mut self) {
         if let Some(recorder) = self.recorder.clone() {
-            with_borrowed(&recorder, |holder| self.account(holder, holder.clock.ticks(), Outcome::Cancelled, None));
+            with_borrowed(&recorder, |holder| self.account(holder, holder.now(), Outcome::Cancelled, None));
         }
         self.close();
     }

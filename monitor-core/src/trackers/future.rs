@@ -215,7 +215,7 @@ impl<F: Future> TrackFuture for F {}
 
 fn named(name: String) -> Origin {
     Origin::Named(Box::new(Name {
-        name,
+        text: name,
         kind: DEFAULT_KIND.to_owned(),
         component: String::new(),
         labels: Vec::new(),

@@ -3,15 +3,12 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 
-use smallvec::SmallVec;
-
 use super::outcome::{Caused, Displayed, failure_in};
 use crate::model::{FieldValue, Outcome};
 use crate::record::call::sorted;
 use crate::record::call_site::RecordPolicy;
 use crate::record::cell::Recording;
-use crate::record::note::{Extras, Failure};
-use crate::record::open_call::OpenCall;
+use crate::record::open_call::{Fields, OpenCall};
 use crate::record::recorder::RecorderRef;
 use crate::record::registry::Identity;
 
@@ -65,33 +62,12 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// No label or the one; else all of them, in order.
+    /// Hands all of them to `f`, in order.
     #[inline(always)]
-    fn first(&self) -> Result<&[(&'a str, &'a str)], SmallVec<[(&'a str, &'a str); 4]>> {
+    fn sorted<R>(&self, f: impl FnOnce(&[(&str, &str)]) -> R) -> R {
         match &self.more {
-            None => Ok(self.first.as_slice()),
-            Some(more) => Err(sorted(self.first.iter().chain(more.iter()).copied())),
-        }
-    }
-}
-
-/// The fields of a call: one word when there are none.
-#[derive(Clone, Debug, Default)]
-struct Fields(
-    #[expect(clippy::box_collection, reason = "one word in the guard, which hardly ever has it")]
-    Option<Box<Vec<(&'static str, FieldValue)>>>,
-);
-
-impl Fields {
-    fn push(&mut self, key: &'static str, value: FieldValue) {
-        self.0.get_or_insert_default().push((key, value));
-    }
-
-    #[inline(always)]
-    fn as_slice(&self) -> &[(&'static str, FieldValue)] {
-        match &self.0 {
-            Some(fields) => fields,
-            None => &[],
+            None => f(self.first.as_slice()),
+            Some(more) => f(&sorted(self.first.iter().chain(more.iter()).copied())),
         }
     }
 }
@@ -183,14 +159,10 @@ impl<'a> OperationBuilder<'a> {
     #[inline(always)]
     pub fn start(self) -> Operation {
         let Self { recorder, name, kind, component, labels, items, bytes, sample, recording, fields } = self;
-        let begin = |labels: &[(&str, &str)]| {
-            OpenCall::begin(recorder, &Identity { name, kind, component, labels }, recording, sample)
-        };
-        let call = match labels.first() {
-            Ok(none_or_one) => begin(none_or_one),
-            Err(all) => begin(&all),
-        };
-        Operation { call, items, bytes, fields, was_panicking: std::thread::panicking() }
+        labels.sorted(|labels| {
+            let identity = Identity { name, kind, component, labels };
+            Operation { call: OpenCall::begin(recorder, &identity, recording, sample, (items, bytes, fields)) }
+        })
     }
 
     /// Runs a closure as the operation. The outcome is read from what it returns: an `Err` is a failure, of which the
@@ -200,11 +172,11 @@ impl<'a> OperationBuilder<'a> {
     #[inline(always)]
     pub fn run<T>(self, f: impl FnOnce(&mut Operation) -> T) -> T {
         let mut op = self.start();
-        op.was_panicking = false;
+        op.call.ends_surely();
         let value = f(&mut op);
         match failure_in(&value) {
-            None => op.end(Outcome::Success, None),
-            Some(error) => op.end(Outcome::Failure, Some(&error)),
+            None => op.call.end(Outcome::Success, None),
+            Some(error) => op.call.end(Outcome::Failure, Some(&error)),
         }
         value
     }
@@ -216,11 +188,11 @@ impl<'a> OperationBuilder<'a> {
     #[inline(always)]
     pub fn try_run<T, E: Display>(self, f: impl FnOnce(&mut Operation) -> Result<T, E>) -> Result<T, E> {
         let mut op = self.start();
-        op.was_panicking = false;
+        op.call.ends_surely();
         let result = f(&mut op);
         match &result {
-            Ok(_) => op.end(Outcome::Success, None),
-            Err(error) => op.end(Outcome::Failure, Some(&Displayed(error))),
+            Ok(_) => op.call.end(Outcome::Success, None),
+            Err(error) => op.call.end(Outcome::Failure, Some(&Displayed(error))),
         }
         result
     }
@@ -264,11 +236,6 @@ impl fmt::Debug for OperationBuilder<'_> {
 #[must_use = "an operation that is not kept in a variable ends at once"]
 pub struct Operation {
     call: OpenCall,
-    items: u64,
-    bytes: u64,
-    fields: Fields,
-    /// A panic that began before the operation is not the operation's.
-    was_panicking: bool,
 }
 
 impl Operation {
@@ -282,60 +249,40 @@ impl Operation {
     /// Adds items that were worked on. They count when the operation ends, however it ends.
     #[inline(always)]
     pub fn add_items(&mut self, items: u64) {
-        self.items = self.items.saturating_add(items);
+        self.call.items = self.call.items.saturating_add(items);
     }
 
     /// Adds bytes that were worked on. They count when the operation ends, however it ends.
     #[inline(always)]
     pub fn add_bytes(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
+        self.call.bytes = self.call.bytes.saturating_add(bytes);
     }
 
     /// Adds a field to the individual record of the call.
     pub fn add_field(&mut self, key: &'static str, value: impl Into<FieldValue>) {
-        self.fields.push(key, value.into());
+        self.call.fields.push(key, value.into());
     }
 
     /// Ends the operation with success.
     #[inline(always)]
-    pub fn succeed(mut self) {
-        self.end(Outcome::Success, None);
+    pub fn succeed(self) {
+        self.call.end(Outcome::Success, None);
     }
 
     /// Ends the operation with a failure. The error's text and its sources are taken only if a record of the call is
     /// kept.
-    pub fn fail<E: Error + ?Sized>(mut self, error: &E) {
-        self.end(Outcome::Failure, Some(&Caused(error)));
+    pub fn fail<E: Error + ?Sized>(self, error: &E) {
+        self.call.end(Outcome::Failure, Some(&Caused(error)));
     }
 
     /// Ends the operation with a failure that is no [`Error`]: a message, or anything that can be displayed.
-    pub fn fail_with<E: Display + ?Sized>(mut self, message: &E) {
-        self.end(Outcome::Failure, Some(&Displayed(message)));
+    pub fn fail_with<E: Display + ?Sized>(self, message: &E) {
+        self.call.end(Outcome::Failure, Some(&Displayed(message)));
     }
 
     /// Ends the operation as cancelled: given up before it was done, and nobody's error.
-    pub fn cancel(mut self) {
-        self.end(Outcome::Cancelled, None);
-    }
-
-    #[inline(always)]
-    fn end(&mut self, outcome: Outcome, error: Option<&dyn Failure>) {
-        let extras = Extras {
-            items: std::mem::take(&mut self.items),
-            bytes: std::mem::take(&mut self.bytes),
-            fields: self.fields.as_slice(),
-            error,
-            ..Extras::default()
-        };
-        self.call.end(outcome, extras);
-    }
-}
-
-impl Drop for Operation {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let panicked = !self.was_panicking && std::thread::panicking();
-        self.end(if panicked { Outcome::Panicked } else { Outcome::Success }, None);
+    pub fn cancel(self) {
+        self.call.end(Outcome::Cancelled, None);
     }
 }
 

@@ -42,7 +42,7 @@ impl Hasher for VariantNumber {
 
     #[inline]
     fn write_isize(&mut self, number: isize) {
-        self.0 = number as u64;
+        self.0 = number.cast_unsigned() as u64;
     }
 }
 

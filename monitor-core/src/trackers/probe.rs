@@ -44,7 +44,10 @@ pub struct NotAnError;
 
 impl<'a, T, E> Probe<'a, Result<T, E>> {
     /// The success value or the error.
-    #[inline(always)]
+    ///
+    /// # Errors
+    /// The error in the value.
+    #[inline]
     pub fn split(&self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
     }
@@ -55,13 +58,16 @@ pub trait SplitOther<'a> {
     /// The value's type.
     type Value: ?Sized;
     /// The value itself, as the success.
+    ///
+    /// # Errors
+    /// None.
     fn split(&self) -> Result<&'a Self::Value, &'a NotAnError>;
 }
 
 impl<'a, T: ?Sized> SplitOther<'a> for Probe<'a, T> {
     type Value = T;
 
-    #[inline(always)]
+    #[inline]
     fn split(&self) -> Result<&'a T, &'a NotAnError> {
         Ok(self.0)
     }
@@ -69,7 +75,10 @@ impl<'a, T: ?Sized> SplitOther<'a> for Probe<'a, T> {
 
 /// The same answer for a return type `impl Trait`, which must not be compared with `Result`: inside the function that
 /// defines it the comparison would decide what it is.
-#[inline(always)]
+///
+/// # Errors
+/// None.
+#[inline]
 pub fn opaque<T: ?Sized>(value: &T) -> Result<&T, &NotAnError> {
     Ok(value)
 }
@@ -125,7 +134,7 @@ pub(crate) fn describe_error<E: Error + ?Sized>(error: &E) -> ErrorText {
 }
 
 fn describe_pointee<E: Deref<Target: Error>>(error: &E) -> ErrorText {
-    match contained(|| error.deref()) {
+    match contained(|| &**error) {
         Some(error) => error_text::<E>(message(error), sources(error)),
         None => error_text::<E>(PANICKED.to_owned(), Vec::new()),
     }

@@ -17,7 +17,8 @@ pub struct Shape<'r, R>(pub &'r Return<R>);
 
 impl<T, E> Shape<'_, Result<T, E>> {
     /// Whether the type is a `Result`.
-    #[inline(always)]
+    #[inline]
+    #[must_use]
     pub fn is_result(&self) -> bool {
         true
     }
@@ -30,7 +31,7 @@ pub trait ShapeOther {
 }
 
 impl<R> ShapeOther for Shape<'_, R> {
-    #[inline(always)]
+    #[inline]
     fn is_result(&self) -> bool {
         false
     }
@@ -115,7 +116,7 @@ pub trait CallPlain<R> {
 }
 
 impl<R> CallPlain<R> for Shape<'_, R> {
-    #[inline(always)]
+    #[inline]
     fn call<'a>(
         &self,
         site: &'static CallSite,
@@ -123,8 +124,11 @@ impl<R> CallPlain<R> for Shape<'_, R> {
         body: impl FnOnce() -> R,
         read: impl FnOnce(&R, SyncCall<'a>),
     ) -> R {
-        let mut call =
-            if options.labels.is_empty() { SyncCall::enter(site) } else { SyncCall::enter_labelled(site, options.labels) };
+        let mut call = if options.labels.is_empty() {
+            SyncCall::enter(site)
+        } else {
+            SyncCall::enter_labelled(site, options.labels)
+        };
         if !options.fields.is_empty() {
             call.set_fields(options.fields);
         }
@@ -141,7 +145,7 @@ impl<R> CallPlain<R> for Shape<'_, R> {
 }
 
 /// The value, which is coerced to the return type on its way in.
-#[inline(always)]
+#[inline]
 pub fn same<R>(_: &Return<R>, value: R) -> R {
     value
 }
@@ -160,18 +164,20 @@ impl<O> Future for NeverFuture<O> {
 
 /// Ties the output of a boxed future to `O`.
 #[cold]
+#[must_use]
 pub fn never_boxed<O>(_: &Return<O>) -> Pin<Box<NeverFuture<O>>> {
     Box::pin(NeverFuture(PhantomData))
 }
 
 /// The future, whose output is tied to `O`.
-#[inline(always)]
+#[inline]
 pub fn future_of<O, F: Future<Output = O>>(_: &Return<O>, future: F) -> F {
     future
 }
 
 /// Ties the output of an `impl Future` to that of the tracked future in it.
-#[inline(always)]
+#[inline]
+#[must_use]
 pub fn tracked_type<F: Future, V: FnOnce(&F::Output, TaskEnd<'_>)>(
     _: &Return<F>,
     tracked: Return<Tracked<F, V>>,

@@ -23,7 +23,7 @@ pub trait Amount {
 macro_rules! amounts {
     ($($type:ty),+) => {
         $(impl Amount for $type {
-            #[inline(always)]
+            #[inline]
             fn amount(&self) -> u64 {
                 u64::try_from((*self).max(0)).unwrap_or(u64::MAX)
             }
@@ -34,7 +34,7 @@ macro_rules! amounts {
 amounts!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
 
 impl<N: Amount + ?Sized> Amount for &N {
-    #[inline(always)]
+    #[inline]
     fn amount(&self) -> u64 {
         (**self).amount()
     }
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(amount(|| -5_i8), 0);
         assert_eq!(amount(|| u128::MAX), u64::MAX);
         assert_eq!(amount(|| &7_usize), 7);
-        assert_eq!(amount_of("four", |text| text.len()), 4);
+        assert_eq!(amount_of("four", str::len), 4);
         assert_eq!(amount(|| -> u8 { panic!("in items") }), 0);
     }
 
@@ -224,6 +224,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::needless_borrow, reason = "the references choose between the candidates")]
     fn labels_are_texts_without_a_copy_where_they_can() {
         assert!(matches!((&&Label(&"text".to_owned())).text(), Cow::Borrowed("text")));
         assert_eq!((&&Label(&404_u16)).text(), "404");
