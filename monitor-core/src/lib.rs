@@ -37,9 +37,9 @@ pub use monitor_macros::{track_operation, track_operations};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::model::{ErrorText, FieldValue};
+    pub use crate::record::call_site::{CallSite, RecordPolicy, SiteSpec};
     pub use crate::record::note::Failure;
     pub use crate::record::sync_call::SyncCall;
-    pub use crate::record::call_site::{CallSite, RecordPolicy, SiteSpec};
     pub use crate::record::task_call::TaskEnd;
     pub use crate::trackers::expansion::{Return, path_of, run};
     pub use crate::trackers::future::{Tracked, track_future};

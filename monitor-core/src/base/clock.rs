@@ -55,7 +55,10 @@ impl Clock {
     /// A pair of readings of this moment, to map ticks to wall time with.
     pub(crate) fn anchor(&self) -> Anchor<'_> {
         let wall = match &self.manual {
-            Some(manual) => manual.wall_start + Duration::from_nanos(self.ticks().saturating_sub(FIRST_TICK)),
+            Some(manual) => {
+                let passed = Duration::from_nanos(self.ticks().saturating_sub(FIRST_TICK));
+                manual.wall_start.checked_add(passed).unwrap_or(manual.wall_start)
+            }
             None => SystemTime::now(),
         };
         Anchor { clock: self, ticks: self.ticks(), wall }

@@ -74,9 +74,14 @@ mod tests {
 
     #[test]
     fn a_bad_label_key_becomes_one_that_prometheus_takes() {
-        for (bad, good) in
-            [("", "_"), ("9lives", "_9lives"), ("a-b.c d", "a_b_c_d"), ("__name__", "_name__"), ("ключ", "_"), ("-9", "_9")]
-        {
+        for (bad, good) in [
+            ("", "_"),
+            ("9lives", "_9lives"),
+            ("a-b.c d", "a_b_c_d"),
+            ("__name__", "_name__"),
+            ("ключ", "_"),
+            ("-9", "_9"),
+        ] {
             assert_eq!(label_key(bad), good, "{bad:?}");
         }
     }

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 
 use super::text::cut_middle;
 
+/// Characters in a line, at most.
+pub(super) const WIDTH: usize = 120;
+
 /// Space between two columns.
 const GAP: usize = 2;
 /// The name column is not made narrower than this while there is a column to give up.

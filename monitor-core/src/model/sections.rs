@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::grid::{Column, Grid};
-use super::table::WIDTH;
+use super::grid::{Column, Grid, WIDTH};
 use super::text::{cut_middle, format_count, format_duration, one_line, plural};
 use super::{ActiveOperation, ActiveState, CallEdge, Labels, MonitorStats};
 

@@ -6,15 +6,12 @@
 
 use std::fmt::{self, Write as _};
 
-use super::grid::{Column, Grid};
+use super::grid::{Column, Grid, WIDTH};
 use super::sections::{active, edges, label_text, losses, note};
 use super::text::{
     cut_middle, format_bytes, format_compact, format_count, format_duration, format_rate, one_line, plural,
 };
 use super::{Figures, Snapshot};
-
-/// Characters in a line, at most.
-pub(super) const WIDTH: usize = 120;
 
 /// Operations that `{}` shows.
 const OPERATIONS_SHOWN: usize = 40;

@@ -30,7 +30,8 @@ use crate::trackers::operation::{Operation, OperationBuilder};
 /// A thread records into a monitor at full speed while it is in the monitor's [scope](Self::scope); outside of it an
 /// operation costs some 100 ns more and has no parent.
 ///
-/// No thread is started by anything here.
+/// No thread is started by anything here. In a forked child every handle leads to the child's own monitor, which
+/// begins clean.
 #[derive(Clone)]
 pub struct Monitor {
     recorder: RecorderRef,
@@ -62,6 +63,11 @@ impl Monitor {
 
     pub(crate) fn of(recorder: RecorderRef) -> Self {
         Self { recorder }
+    }
+
+    /// The recorder; in a forked child, which must not touch what it inherited, that of the child's process.
+    fn recorder(&self) -> RecorderRef {
+        if self.recorder.is_inherited() { RecorderRef::of_process() } else { self.recorder.clone() }
     }
 
     /// An operation to start, see [`OperationBuilder`].
@@ -104,7 +110,7 @@ impl Monitor {
     /// Runs a closure with everything that this thread records going to this monitor: by [`monitor()`], by the
     /// attribute, and by futures that are first polled inside. Threads that the closure starts are not in the scope.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        local::scope(&self.recorder, f)
+        local::scope(&self.recorder(), f)
     }
 
     /// Everything that is known at this moment: an operation that has ended before is in it. Others go on meanwhile.
@@ -112,13 +118,13 @@ impl Monitor {
     /// Costs about a microsecond for an operation and thread.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        reader::snapshot(&self.recorder)
+        reader::snapshot(&self.recorder())
     }
 
     /// What runs right now, the oldest first.
     #[must_use]
     pub fn active(&self) -> Vec<ActiveOperation> {
-        let mut active = reader::active_now(&self.recorder);
+        let mut active = reader::active_now(&self.recorder());
         active.sort_by_key(|operation| std::cmp::Reverse(operation.age));
         active
     }
@@ -131,24 +137,24 @@ impl Monitor {
     /// there, up to [`MonitorBuilder::recent_capacity`] of them, and no thread is needed for it.
     #[must_use]
     pub fn recent(&self, n: usize) -> Vec<OperationRecord> {
-        reader::recent(&self.recorder, n)
+        reader::recent(&self.recorder(), n)
     }
 
     /// Switches recording off or on, for all threads. Off, a tracked call costs less than a nanosecond; a call that
     /// runs while the switch is turned is counted to its end.
     pub fn set_enabled(&self, enabled: bool) {
-        self.recorder.set_enabled(enabled);
+        self.recorder().set_enabled(enabled);
     }
 
     /// Whether recording is switched on.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        cfg!(feature = "enabled") && self.recorder.is_enabled()
+        cfg!(feature = "enabled") && self.recorder().is_enabled()
     }
 }
 
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Monitor").field("service", &*self.recorder.service.lock()).finish_non_exhaustive()
+        f.debug_struct("Monitor").field("service", &*self.recorder().service.lock()).finish_non_exhaustive()
     }
 }

@@ -5,13 +5,13 @@
 //! goes to [`end_elsewhere`], which knows every case.
 
 use super::cell::Cell;
-use super::local::{current, quietly, with_borrowed};
+use super::local::{current, is_current, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
-use super::recorder::RecorderRef;
-use super::registry::Identity;
+use super::quiet::quietly;
+use super::recorder::{Holder, RecorderRef, Shard};
+use super::registry::{Cap, Identity};
 use super::roster::Seat;
-use super::shard::{Holder, Shard};
-use super::stack::{GROUND, Popped};
+use super::stack::{GROUND, Popped, Stack};
 use super::tasks::TaskSlot;
 use crate::model::Outcome;
 use crate::record::cell::Recording;
@@ -209,22 +209,27 @@ pub(super) fn succeed_untimed(holder: Holder<'_>, token: Token) -> bool {
 #[inline(always)]
 pub(super) fn add_extras(cell: &Cell, extras: &Extras<'_>) {
     if extras.items | extras.bytes != 0 {
-        cell.items.add(extras.items);
-        cell.bytes.add(extras.bytes);
+        cell.items.add_saturating(extras.items);
+        cell.bytes.add_saturating(extras.bytes);
     }
 }
 
 /// Tells the parent of the time its child took, and the child who called.
 #[inline(always)]
 fn tell_parent(cell: &Cell, popped: &Popped<'_>, ns: u64, weight: u64) -> Parent {
-    let parent = popped.parent;
-    parent.add_child(ns.wrapping_mul(weight));
-    // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
-    let series = unsafe { parent.cell().as_ref() }.map(|caller| caller.series);
-    if let Some(caller) = series {
+    popped.parent.add_child(ns.wrapping_mul(weight));
+    let parent = parent_of(popped);
+    if let Some(caller) = parent.series {
         cell.edges.record(caller, weight, ns.wrapping_mul(weight));
     }
-    Parent { id: parent.id(), series }
+    parent
+}
+
+#[inline(always)]
+pub(super) fn parent_of(popped: &Popped<'_>) -> Parent {
+    // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
+    let series = unsafe { popped.parent.cell().as_ref() }.map(|caller| caller.series);
+    Parent { id: popped.parent.id(), series }
 }
 
 /// Ends a call that did not go the straight way: not a success, on another thread, out of order, on a full stack,
@@ -261,10 +266,11 @@ fn end_on(holder: Holder<'_>, call: Call, outcome: Outcome, now: u64, extras: Ex
     let Running { id, since, weight, .. } = running;
     let timed = weight > 0;
     let ns = if timed { holder.clock.nanos_between(since, now) } else { 0 };
-    let mut parent = Parent::NONE;
-    if let Some(popped) = &running.popped {
-        parent = if timed { tell_parent(cell, popped, ns, weight) } else { Parent::NONE };
-    }
+    let parent = match &running.popped {
+        Some(popped) if timed => tell_parent(cell, popped, ns, weight),
+        Some(popped) => parent_of(popped),
+        None => Parent::NONE,
+    };
     if timed {
         let self_ns = if running.nested { 0 } else { ns.wrapping_sub(running.children_ns) };
         cell.add_time(ns, self_ns, weight);
@@ -300,7 +306,7 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
     }
     let id = call.token.0;
     // On this thread's stack, out of order or taken along by a future; else parked, or on another thread's stack.
-    if let Some(popped) = holder.stack_of_thread().and_then(|stack| stack.remove(id)) {
+    if let Some(popped) = stack_of_thread(holder).and_then(|stack| stack.remove(id)) {
         let frame = popped.frame;
         // SAFETY: a frame above the ground has a cell of a shard of this recorder.
         let series = unsafe { &*frame.cell() }.series;
@@ -316,6 +322,11 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
     let saved = quietly(|| recorder.parked.take(id, on_any_stack)).flatten()?;
     let (series, since, weight, children_ns) = (saved.series, saved.since, saved.weight, saved.children_ns);
     Some(Running { series, id, since, weight, children_ns, nested: false, popped: None })
+}
+
+/// The stack, if this is the shard that the thread records into: a shard that is borrowed for a moment has none.
+fn stack_of_thread(holder: Holder<'_>) -> Option<&Stack> {
+    is_current(holder.seat()).then_some(&holder.seat().stack)
 }
 
 /// The cell of a series on a shard, made now if need be.
@@ -341,7 +352,44 @@ pub(super) fn meet<'a>(
         return Some(cell);
     }
     // SAFETY: inside `quietly`.
-    quietly(|| unsafe { holder.meet(identity, recording, site) })
+    quietly(|| unsafe { meet_new(holder, identity, recording, site) })
+}
+
+/// # Safety
+/// As for the methods of [`Holder`] that it calls: inside [`quietly`].
+#[cold]
+unsafe fn meet_new<'a>(
+    holder: Holder<'a>,
+    identity: &Identity<'_>,
+    recording: Recording,
+    site: Option<usize>,
+) -> &'a Cell {
+    let recorder = holder.recorder();
+    if let Some(site) = site {
+        let found = recorder.find_series(identity, recording);
+        // SAFETY: the caller sees to it.
+        let cell = unsafe { holder.meet_series(&found.series) };
+        // SAFETY: the caller sees to it.
+        unsafe { holder.remember_site(site, cell) };
+        return cell;
+    }
+    let hash = identity.hash(&recorder.hash_state);
+    let (series, cell) = if let Some(known) = holder.cell_of_name(hash, identity) {
+        known
+    } else {
+        let found = recorder.find_series(identity, recording);
+        // SAFETY: the caller sees to it.
+        let cell = unsafe { holder.meet_series(&found.series) };
+        if found.cap != Cap::Within || found.changed {
+            // What is over a cap has no bound, so it is not remembered; nor is a name that would never be met again in
+            // the form that is kept.
+            return cell;
+        }
+        (found.series, cell)
+    };
+    // SAFETY: the caller sees to it.
+    unsafe { holder.remember_name(hash, identity, series, cell) };
+    cell
 }
 
 pub(super) fn count_outcome(cell: &Cell, outcome: Outcome) {

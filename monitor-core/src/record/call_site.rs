@@ -101,9 +101,17 @@ impl CallSite {
         &self.spec
     }
 
+    /// Makes the default name, if one is needed: before [`identity`](Self::identity), and where nothing is recorded,
+    /// since it asks for memory.
+    pub(crate) fn make_name(&self) {
+        if self.spec.name.is_none() {
+            self.name.get_or_init(|| readable_path((self.spec.path)()));
+        }
+    }
+
     /// What identifies the operation that begins here, with its labels.
     pub(crate) fn identity<'a>(&'a self, labels: &'a [(&'a str, &'a str)]) -> Identity<'a> {
-        let name = self.spec.name.unwrap_or_else(|| self.name.get_or_init(|| readable_path((self.spec.path)())));
+        let name = self.spec.name.or_else(|| self.name.get().map(String::as_str)).unwrap_or_default();
         Identity { name, kind: self.spec.kind, component: self.spec.component, labels }
     }
 }
@@ -135,6 +143,7 @@ mod tests {
         let number = site.numbered();
         assert!(number > 0);
         assert_eq!(site.numbered(), number);
+        site.make_name();
         assert_eq!(site.identity(&[]).name, "crate::module::Type::method");
     }
 }

@@ -51,7 +51,13 @@ pub(crate) fn others() -> Vec<String> {
     all.into_iter().map(|version| format!("monitor-core {version}")).collect()
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
 mod section {
     use super::{Entry, entry};
 
@@ -78,7 +84,13 @@ mod section {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd")))]
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
 mod section {
     use super::{Entry, entry};
 

@@ -44,6 +44,12 @@ impl Counter {
         self.set(self.get().wrapping_add(n));
     }
 
+    /// Adds as far as the number can go.
+    #[inline(always)]
+    pub(crate) fn add_saturating(&self, n: u64) {
+        self.set(self.get().saturating_add(n));
+    }
+
     /// Adds after everything that this thread did before.
     #[inline(always)]
     pub(crate) fn add_published(&self, n: u64) {

@@ -8,6 +8,7 @@
 //! value kept aside, so nothing is missing from what they see.
 
 use super::counter::Counter;
+use super::quiet::quietly_or_not;
 use super::sync::{AtomicPtr, Ordering};
 use crate::base::buckets::{OCTAVES, STEPS, locate};
 use crate::model::Histogram;
@@ -66,7 +67,7 @@ impl Durations {
         if weight == 0 {
             return std::ptr::null_mut();
         }
-        let octave = Box::into_raw(Box::new(Octave(std::array::from_fn(|_| Counter::new(0)))));
+        let octave = quietly_or_not(|| Box::into_raw(Box::new(Octave(std::array::from_fn(|_| Counter::new(0))))));
         slot.store(octave, Ordering::Release);
         octave
     }

@@ -1,6 +1,7 @@
 //! Call edges of one operation on one thread: who called it, how often, for how long.
 
 use super::counter::Counter;
+use super::quiet::quietly_or_not;
 use super::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Callers told apart for one operation and thread; calls from further ones are counted together.
@@ -64,7 +65,8 @@ impl Edges {
 
     fn insert(&self, caller: u32) -> &Edge {
         let next = self.first.load(Ordering::Relaxed);
-        let edge = Box::into_raw(Box::new(Edge { caller, calls: Counter::new(0), total_ns: Counter::new(0), next }));
+        let edge = Edge { caller, calls: Counter::new(0), total_ns: Counter::new(0), next };
+        let edge = quietly_or_not(|| Box::into_raw(Box::new(edge)));
         self.first.store(edge, Ordering::Release);
         self.len.store(self.len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         // SAFETY: just made, and kept until the list is dropped.

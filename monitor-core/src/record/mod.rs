@@ -20,6 +20,7 @@ pub(crate) mod cell;
 pub(crate) mod counter;
 pub(crate) mod durations;
 pub(crate) mod edges;
+pub(crate) mod quiet;
 pub(crate) mod roster;
 pub(crate) mod stack;
 pub(crate) mod tasks;

@@ -1,20 +1,20 @@
 //! What is noted of a call when it ends: extremes, and an individual record if the budgets allow.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 use super::cell::Cell;
 use super::counter::Counter;
 use super::journal::{Detail, RawRecord};
-use super::local::quietly;
-use super::recorder::Recorder;
-use super::shard::Holder;
+use super::local::current_recorder;
+use super::quiet::quietly;
+use super::recorder::Holder;
 use super::stack::GROUND;
+use crate::base::names::truncated;
 use crate::model::{ErrorText, FieldValue, Outcome};
 
 /// Something that can say why a call failed. The text is asked for only when a record of the call is kept.
 pub trait Failure {
-    /// Kind, message and sources of the error.
+    /// Kind, message and sources of the error. It must not panic.
     fn describe(&self) -> ErrorText;
 }
 
@@ -94,8 +94,8 @@ fn allowed(from: &Counter, now: u64, interval: u64) -> bool {
 }
 
 fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>) {
-    let error = extras.error.and_then(|error| describe(holder.recorder(), error));
-    let fields: Vec<_> = extras.fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let error = extras.error.and_then(describe);
+    let fields: Vec<_> = extras.fields.iter().map(|(key, value)| ((*key).to_owned(), bounded(value))).collect();
     let kept = quietly(|| {
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
@@ -116,31 +116,48 @@ fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>) {
             detail,
         };
         // SAFETY: inside `quietly`.
-        Some(unsafe { holder.write_record(record) })
+        Some(unsafe {
+            holder.write_record(record, |ring| {
+                if let Some(mut recent) = holder.recorder().recent.try_lock() {
+                    recent.take_in(ring);
+                }
+            })
+        })
     });
     if kept == Some(Some(true)) {
         cell.recorded.add(1);
     }
 }
 
+/// Longest text of a field in bytes; what is longer is cut.
+const MAX_FIELD_BYTES: usize = 256;
+
+fn bounded(value: &FieldValue) -> FieldValue {
+    match value {
+        FieldValue::Text(text) => FieldValue::Text(truncated(text, MAX_FIELD_BYTES).into_owned()),
+        other => other.clone(),
+    }
+}
+
+/// Counts that code of the host panicked where it was called by this crate.
+#[cold]
+pub(crate) fn count_panicked_callback() {
+    current_recorder().counts.callbacks_panicked.fetch_add(1, Ordering::Relaxed);
+}
+
 thread_local! {
     static DESCRIBING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// The text of an error, from code of the host: it may panic, and it may call tracked functions that fail, whose own
-/// errors are then not asked for their text.
-fn describe(recorder: &Recorder, failure: &dyn Failure) -> Option<ErrorText> {
+/// The text of an error, from code of the host: it may call tracked functions that fail, whose own errors are then not
+/// asked for their text. Panics of it are contained where the text is made.
+fn describe(failure: &dyn Failure) -> Option<ErrorText> {
     if DESCRIBING.replace(true) {
         return None;
     }
-    let text = catch_unwind(AssertUnwindSafe(|| failure.describe()));
+    let text = failure.describe();
     DESCRIBING.set(false);
-    text.inspect_err(|_| {
-        recorder.counts.callbacks_panicked.fetch_add(1, Ordering::Relaxed);
-    })
-    // What a panic carries may itself panic when dropped.
-    .map_err(std::mem::forget)
-    .ok()
+    Some(text)
 }
 
 #[cfg(test)]

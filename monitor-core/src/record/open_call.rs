@@ -8,9 +8,8 @@ use super::call::{
 use super::cell::Recording;
 use super::local::{attach, current, with_borrowed};
 use super::note::{Extras, Failure};
-use super::recorder::RecorderRef;
+use super::recorder::{Holder, RecorderRef};
 use super::registry::Identity;
-use super::shard::Holder;
 use crate::model::{FieldValue, Outcome};
 
 /// The fields of a call: one word when there are none.
@@ -86,7 +85,8 @@ impl OpenCall {
         // Each part by itself, and never the whole: a copy of the guard would be read sixteen bytes at a time before
         // the eight-byte stores that made it have reached the cache, and wait for them.
         // SAFETY: `this` is not used again, so each of the two is dropped once, here.
-        let (fields, _recorder) = unsafe { (std::ptr::read(&raw const this.fields), std::ptr::read(&raw const this.recorder)) };
+        let (fields, _recorder) =
+            unsafe { (std::ptr::read(&raw const this.fields), std::ptr::read(&raw const this.recorder)) };
         end(call, outcome, error, items, bytes, &fields);
     }
 }
@@ -158,6 +158,9 @@ fn begin_named(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recor
 #[cold]
 #[inline(never)]
 fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Token {
+    if recorder.is_inherited() {
+        return begin_named(&RecorderRef::of_process(), identity, recording, sample);
+    }
     if current().is_none() && attach().is_some() {
         return begin_named(recorder, identity, recording, sample);
     }

@@ -8,10 +8,9 @@ use super::cell::Cell;
 use super::copies;
 use super::edges::OTHER_CALLERS;
 use super::journal::RawRecord;
-use super::local::quietly_or_not;
-use super::recorder::Recorder;
+use super::quiet::quietly_or_not;
+use super::recorder::{Recorder, Shard};
 use super::registry::{Cap, OVERFLOW, Series};
-use super::shard::Shard;
 use super::stack::GROUND;
 use super::sync::{AtomicU64, Ordering, fence};
 use crate::base::clock::Anchor;
@@ -54,23 +53,25 @@ impl Figures {
         // The ends first and the beginnings afterwards: whatever ended had begun, on this thread or another, so no
         // more ends are seen than beginnings, and nothing is ever "less than none" in flight.
         for_each_cell(recorder, &mut totals, |cell, totals| {
-            recorded += cell.recorded.get();
-            totals.succeeded += cell.succeeded.acquire();
-            totals.failed += cell.failed.acquire();
-            totals.panicked += cell.panicked.acquire();
-            totals.cancelled += cell.cancelled.acquire();
+            recorded = recorded.saturating_add(cell.recorded.get());
+            totals.succeeded = totals.succeeded.saturating_add(cell.succeeded.acquire());
+            totals.failed = totals.failed.saturating_add(cell.failed.acquire());
+            totals.panicked = totals.panicked.saturating_add(cell.panicked.acquire());
+            totals.cancelled = totals.cancelled.saturating_add(cell.cancelled.acquire());
         });
         fence(Ordering::SeqCst);
         for sums in &totals {
-            finished += sums.succeeded + sums.failed + sums.panicked + sums.cancelled;
+            finished = [sums.succeeded, sums.failed, sums.panicked, sums.cancelled]
+                .into_iter()
+                .fold(finished, u64::saturating_add);
         }
         let mut edges = HashMap::new();
         for_each_cell(recorder, &mut totals, |cell, totals| {
-            totals.started += cell.started.get();
-            totals.items += cell.items.get();
-            totals.bytes += cell.bytes.get();
-            totals.polls += cell.polls.get();
-            totals.busy_ns += cell.busy_ns.get();
+            totals.started = totals.started.saturating_add(cell.started.get());
+            totals.items = totals.items.saturating_add(cell.items.get());
+            totals.bytes = totals.bytes.saturating_add(cell.bytes.get());
+            totals.polls = totals.polls.saturating_add(cell.polls.get());
+            totals.busy_ns = totals.busy_ns.saturating_add(cell.busy_ns.get());
             totals.total_ns = totals.total_ns.wrapping_add(cell.total_ns.get());
             totals.self_ns = totals.self_ns.wrapping_add(cell.self_ns.get().cast_signed());
             totals.min_ns = totals.min_ns.min(cell.min_ns.get());
@@ -188,7 +189,7 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             busy_time: Duration::ZERO,
         })
     };
-    let mut on_stacks = HashMap::new();
+    let mut seen = HashMap::new();
     let mut found = Vec::new();
     for shard in recorder.shards.iter().filter(|shard| shard.is_held()) {
         let frames = shard.stack.read();
@@ -198,7 +199,10 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             let Some(cell) = (unsafe { frame.cell.as_ref() }) else { continue };
             if let Some(mut operation) = describe(cell.series, frame.id, frame.since, frame.parent) {
                 operation.thread.clone_from(&thread);
-                on_stacks.insert(frame.id, found.len());
+                if seen.insert(frame.id, found.len()).is_some() {
+                    // It went from one stack to another while they were read.
+                    continue;
+                }
                 found.push(operation);
             }
         }
@@ -206,9 +210,11 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
     for shard in recorder.shards.iter() {
         for task in shard.tasks.read() {
             let busy_time = Duration::from_nanos(task.busy_ns);
-            if let Some(operation) = on_stacks.get(&task.id).and_then(|at| found.get_mut(*at)) {
+            if let Some(operation) = seen.get(&task.id).and_then(|at| found.get_mut(*at)) {
                 (operation.polls, operation.busy_time) = (task.polls, busy_time);
-            } else if let Some(mut operation) = describe(task.series, task.id, task.since, task.parent) {
+            } else if seen.insert(task.id, usize::MAX).is_none()
+                && let Some(mut operation) = describe(task.series, task.id, task.since, task.parent)
+            {
                 // A guard outside of its monitor's scope has a slot too, and was never polled.
                 let suspended = task.polls > 0;
                 operation.state = if suspended { ActiveState::Suspended } else { ActiveState::Running };
@@ -219,7 +225,9 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
     }
     for parked in recorder.parked.read() {
         let frame = parked.frame;
-        if let Some(mut operation) = describe(frame.series, frame.id, frame.since, GROUND) {
+        if seen.insert(frame.id, usize::MAX).is_none()
+            && let Some(mut operation) = describe(frame.series, frame.id, frame.since, GROUND)
+        {
             operation.state = if parked.suspended { ActiveState::Suspended } else { ActiveState::Running };
             found.push(operation);
         }
@@ -250,7 +258,10 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
         component: raw.series.component.to_string(),
         labels: labels(&raw.series),
         outcome: raw.outcome,
-        started_at: anchor.wall_time(raw.ended).checked_sub(Duration::from_nanos(raw.duration_ns)).unwrap_or(anchor.wall),
+        started_at: anchor
+            .wall_time(raw.ended)
+            .checked_sub(Duration::from_nanos(raw.duration_ns))
+            .unwrap_or(anchor.wall),
         duration: Duration::from_nanos(raw.duration_ns),
         busy_time: (raw.polls > 0).then(|| Duration::from_nanos(raw.busy_ns)),
         polls: raw.polls,
@@ -276,7 +287,11 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         overflow_series_calls: read.overflow_calls(series, Cap::LabelSets),
         records_kept: read.recorded,
         records_skipped: read.finished.saturating_sub(read.recorded).saturating_sub(ring_full),
-        records_dropped: dropped.into_iter().filter(|(_, n)| *n > 0).map(|(reason, n)| (reason.to_owned(), n)).collect(),
+        records_dropped: dropped
+            .into_iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(reason, n)| (reason.to_owned(), n))
+            .collect(),
         stack_overflows: sum(|shard| shard.losses.stack_overflows.get()),
         task_overflows: sum(|shard| shard.losses.task_overflows.get()),
         reentrant_calls: load(&counts.reentrant_calls),

@@ -14,9 +14,13 @@ use super::journal::Recent;
 use super::parked::Parked;
 use super::registry::{Found, Identity, Limits, Registry, Series};
 use super::roster::Roster;
-use super::shard::Shard;
+use super::shard;
 use super::tsc;
 use crate::base::clock::Clock;
+
+/// A shard of a recorder, and the right to write to it.
+pub(crate) type Shard = shard::Shard<Recorder>;
+pub(crate) type Holder<'a> = shard::Holder<'a, Recorder>;
 
 /// Settings as they are when nobody says otherwise.
 pub(crate) const DEFAULT_LIMITS: Limits = Limits { operations: 4_096, label_sets: 2_000 };
@@ -119,9 +123,20 @@ impl Recorder {
     }
 
     pub(crate) fn set_enabled(&self, enabled: bool) {
-        self.enabled.store(enabled, Ordering::Relaxed);
+        self.enabled.store(enabled, Ordering::SeqCst);
         for shard in self.shards.iter() {
+            self.pass_on_switch(shard);
+        }
+    }
+
+    /// Sets the switch of a shard as that of the recorder stands, also when that one is turned at the same moment.
+    pub(crate) fn pass_on_switch(&self, shard: &Shard) {
+        loop {
+            let enabled = self.enabled.load(Ordering::SeqCst);
             shard.set_off(!enabled);
+            if self.enabled.load(Ordering::SeqCst) == enabled {
+                return;
+            }
         }
     }
 
@@ -131,7 +146,7 @@ impl Recorder {
 
     /// Whether this process inherited the recorder by a fork: then nothing may be done with it.
     pub(crate) fn is_inherited(&self) -> bool {
-        !self.counted && self.generation != fork::generation()
+        self.generation != fork::generation()
     }
 
     fn limits(&self) -> Limits {
@@ -145,9 +160,8 @@ impl Recorder {
         let limits = self.limits();
         // In a statement of its own: the read lock must be gone before the write lock is asked for.
         let found = self.registry.read().find(&self.hash_state, identity, limits);
-        let found = found.unwrap_or_else(|| {
-            self.registry.write().find_or_insert(&self.hash_state, identity, recording, limits)
-        });
+        let found = found
+            .unwrap_or_else(|| self.registry.write().find_or_insert(&self.hash_state, identity, recording, limits));
         if found.changed {
             self.counts.names_changed.fetch_add(1, Ordering::Relaxed);
         }

@@ -194,13 +194,7 @@ impl Registry {
         }
     }
 
-    fn insert(
-        &mut self,
-        state: &RandomState,
-        identity: &Identity<'_>,
-        recording: Recording,
-        cap: Cap,
-    ) -> Arc<Series> {
+    fn insert(&mut self, state: &RandomState, identity: &Identity<'_>, recording: Recording, cap: Cap) -> Arc<Series> {
         let number = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         let series = Arc::new(Series {
             number,
@@ -249,9 +243,7 @@ fn with_bounded<R>(identity: &Identity<'_>, f: impl FnOnce(&Identity<'_>, bool) 
 fn with_overflow<R>(identity: &Identity<'_>, cap: Cap, f: impl FnOnce(&Identity<'_>) -> R) -> R {
     match cap {
         Cap::LabelSets => f(&Identity { labels: &[("overflow", "true")], ..*identity }),
-        Cap::Operations | Cap::Within => {
-            f(&Identity { name: OVERFLOW, kind: OVERFLOW, component: "", labels: &[] })
-        }
+        Cap::Operations | Cap::Within => f(&Identity { name: OVERFLOW, kind: OVERFLOW, component: "", labels: &[] }),
     }
 }
 
@@ -294,8 +286,7 @@ mod tests {
     #[test]
     fn names_over_the_cap_share_one_series() {
         let (mut registry, state) = (Registry::default(), RandomState::default());
-        let found: Vec<_> =
-            (0..50).map(|i| get(&mut registry, &state, &format!("op{i}"), &[])).collect();
+        let found: Vec<_> = (0..50).map(|i| get(&mut registry, &state, &format!("op{i}"), &[])).collect();
         assert_eq!(found.iter().filter(|f| f.cap == Cap::Within).count(), 3);
         assert!(found.iter().filter(|f| f.cap == Cap::Operations).all(|f| &*f.series.name == OVERFLOW));
         assert_eq!(registry.series().len(), 4);

@@ -12,11 +12,10 @@ use parking_lot::Mutex;
 use rtrb::RingBuffer;
 use smallvec::SmallVec;
 
-use super::cell::{Cell, Cells, Recording};
+use super::cell::{Cell, Cells};
 use super::counter::Counter;
 use super::journal::{RING, RawRecord, Reader, Writer};
-use super::recorder::Recorder;
-use super::registry::{Cap, Identity, Series};
+use super::registry::{Identity, Series};
 use super::roster::Seat;
 use super::stack::{FIRST_NUMBER, NUMBER_STEP, Stack};
 use super::tasks::Tasks;
@@ -24,10 +23,10 @@ use super::tsc;
 use crate::base::clock::Clock;
 use crate::base::padded::Padded;
 
-/// What one thread of one recorder records into. A thread that ends leaves its shard, with all that is counted in it,
+/// What one thread of one recorder records into, `H` being the recorder, its home. A thread that ends leaves its shard, with all that is counted in it,
 /// to a later thread.
 #[repr(align(128))]
-pub(crate) struct Shard {
+pub(crate) struct Shard<H> {
     off: AtomicBool,
     /// Whether the clock's readings can be had from the processor directly.
     tsc: bool,
@@ -39,7 +38,7 @@ pub(crate) struct Shard {
     /// What the holder alone touches.
     own: UnsafeCell<Own>,
     pub(crate) stack: Stack,
-    recorder: NonNull<Recorder>,
+    home: NonNull<H>,
     pub(crate) cells: Cells,
     pub(crate) tasks: Tasks,
     /// Written by the holder, read by all.
@@ -99,19 +98,19 @@ impl std::hash::Hasher for AsIs {
 
 // SAFETY: `own` is touched only through a `Holder`, which exists on the one thread that holds the seat; a seat changes
 // hands with release and acquire. The raw pointers in it point to cells of this shard and to the recorder around it.
-unsafe impl Send for Shard {}
+unsafe impl<H: Sync> Send for Shard<H> {}
 // SAFETY: as above; everything else is atomics and mutexes.
-unsafe impl Sync for Shard {}
+unsafe impl<H: Sync> Sync for Shard<H> {}
 
-impl Shard {
-    pub(crate) fn new(number: usize, recorder: &Recorder) -> Self {
+impl<H> Shard<H> {
+    pub(crate) fn new(number: usize, home: &H, clock: &Clock, tsc: bool) -> Self {
         let zero = || Counter::new(0);
         let unnamed: Arc<str> = Arc::from("");
         Self {
-            off: AtomicBool::new(!recorder.is_enabled()),
-            tsc: recorder.tsc,
-            clock: recorder.clock.clone(),
-            last_tick: Counter::new(recorder.clock.ticks()),
+            off: AtomicBool::new(false),
+            tsc,
+            clock: clock.clone(),
+            last_tick: Counter::new(clock.ticks()),
             // Each of 65,536 shards has room for 2^40 calls before it comes to the numbers that the next one began with.
             next_number: Counter::new((number as u64) << 48 | FIRST_NUMBER),
             random: Counter::new((number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
@@ -125,23 +124,19 @@ impl Shard {
                 thread: Arc::clone(&unnamed),
             }),
             stack: Stack::new(),
-            recorder: NonNull::from(recorder),
+            home: NonNull::from(home),
             cells: Cells::new(),
             tasks: Tasks::new(),
-            losses: Padded(Losses {
-                ring_full: zero(),
-                stack_overflows: zero(),
-                task_overflows: zero(),
-            }),
+            losses: Padded(Losses { ring_full: zero(), stack_overflows: zero(), task_overflows: zero() }),
             reader: Mutex::new(None),
             thread: Mutex::new(unnamed),
         }
     }
 
     #[inline(always)]
-    pub(crate) fn recorder(&self) -> &Recorder {
+    pub(crate) fn recorder(&self) -> &H {
         // SAFETY: a shard lies in the roster of its recorder and goes with it; a recorder never moves.
-        unsafe { self.recorder.as_ref() }
+        unsafe { self.home.as_ref() }
     }
 
     #[inline(always)]
@@ -150,7 +145,7 @@ impl Shard {
     }
 
     pub(crate) fn set_off(&self, off: bool) {
-        self.off.store(off, Ordering::Relaxed);
+        self.off.store(off, Ordering::SeqCst);
     }
 
     /// The clock's reading of this moment.
@@ -179,32 +174,40 @@ impl Shard {
 }
 
 /// A shard on the thread that holds it: the right to write.
-#[derive(Clone, Copy)]
-pub(crate) struct Holder<'a> {
-    seat: &'a Seat<Shard>,
+pub(crate) struct Holder<'a, H> {
+    seat: &'a Seat<Shard<H>>,
     /// Not `Send`: it speaks of this thread.
     thread: PhantomData<*const ()>,
 }
 
-impl Deref for Holder<'_> {
-    type Target = Shard;
+impl<H> Clone for Holder<'_, H> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Holder<'_, H> {}
+
+impl<H> Deref for Holder<'_, H> {
+    type Target = Shard<H>;
 
     #[inline(always)]
-    fn deref(&self) -> &Shard {
+    fn deref(&self) -> &Shard<H> {
         self.seat
     }
 }
 
-impl<'a> Holder<'a> {
+impl<'a, H> Holder<'a, H> {
     /// # Safety
     /// The calling thread has claimed the seat and not released it.
     #[inline(always)]
-    pub(crate) unsafe fn new(seat: &'a Seat<Shard>) -> Self {
+    pub(crate) unsafe fn new(seat: &'a Seat<Shard<H>>) -> Self {
         Self { seat, thread: PhantomData }
     }
 
     #[inline(always)]
-    pub(crate) fn seat(self) -> &'a Seat<Shard> {
+    pub(crate) fn seat(self) -> &'a Seat<Shard<H>> {
         self.seat
     }
 
@@ -214,11 +217,6 @@ impl<'a> Holder<'a> {
         let number = self.next_number.get();
         self.next_number.set(number.wrapping_add(NUMBER_STEP));
         number
-    }
-
-    /// The stack, if this is the shard that the thread records into: a shard that is borrowed for a moment has none.
-    pub(crate) fn stack_of_thread(self) -> Option<&'a Stack> {
-        super::local::is_current(self.seat).then_some(&self.seat().stack)
     }
 
     /// A random number below `bound` (wyrand; its low bias does not matter for gaps of samples).
@@ -264,7 +262,7 @@ impl<'a> Holder<'a> {
     }
 
     /// The cell of a name, if this shard has met it.
-    fn cell_of_name(&self, hash: u64, identity: &Identity<'_>) -> Option<(Arc<Series>, &'a Cell)> {
+    pub(crate) fn cell_of_name(self, hash: u64, identity: &Identity<'_>) -> Option<(Arc<Series>, &'a Cell)> {
         // SAFETY: as in `cell_of_site`.
         let own = unsafe { &*self.seat.own.get() };
         let (series, cell) = own.by_name.get(&hash)?.iter().find(|(series, _)| series.is(identity))?;
@@ -276,50 +274,37 @@ impl<'a> Holder<'a> {
     ///
     /// # Safety
     /// Nothing of this thread may get at `own` while the reference lives. A global allocator may be tracked, so the
-    /// caller must have made this shard unreachable with [`local::quietly`](super::local::quietly) first.
+    /// caller must have made this shard unreachable first, as [`quietly`](super::quiet::quietly) does.
     #[expect(clippy::mut_from_ref, reason = "the holder is the one thread that can call this")]
     unsafe fn own_mut(&self) -> &mut Own {
         // SAFETY: the caller sees to it.
         unsafe { &mut *self.seat.own.get() }
     }
 
-    /// The cell of an identity, made now if there is none. `site` remembers it under a call site.
+    /// Has a call site lead to a cell from now on.
     ///
     /// # Safety
     /// As for `own_mut`.
-    pub(crate) unsafe fn meet(self, identity: &Identity<'_>, recording: Recording, site: Option<usize>) -> &'a Cell {
-        if let Some(site) = site {
-            let found = self.recorder().find_series(identity, recording);
-            // SAFETY: the caller sees to it.
-            let cell = unsafe { self.meet_series(&found.series) };
-            // SAFETY: the caller sees to it.
-            remember(&mut unsafe { self.own_mut() }.by_site, site, cell);
-            return cell;
-        }
-        let hash = identity.hash(&self.recorder().hash_state);
-        let (series, cell) = if let Some(known) = self.cell_of_name(hash, identity) {
-            known
-        } else {
-                let found = self.recorder().find_series(identity, recording);
-                // SAFETY: the caller sees to it.
-                let cell = unsafe { self.meet_series(&found.series) };
-                if found.cap != Cap::Within || found.changed {
-                    // What is over a cap has no bound, so it is not remembered; nor is a name that would never be met
-                    // again in the form that is kept.
-                    return cell;
-                }
-                // SAFETY: the caller sees to it.
-                let named = unsafe { self.own_mut() }.by_name.entry(hash).or_default();
-                named.push((Arc::clone(&found.series), cell));
-                (found.series, cell)
-        };
+    pub(crate) unsafe fn remember_site(self, site: usize, cell: &Cell) {
+        // SAFETY: the caller sees to it.
+        remember(&mut unsafe { self.own_mut() }.by_site, site, cell);
+    }
+
+    /// Has a name lead to a cell from now on; only for names that are kept in the form that they were given in.
+    ///
+    /// # Safety
+    /// As for `own_mut`.
+    pub(crate) unsafe fn remember_name(self, hash: u64, identity: &Identity<'_>, series: Arc<Series>, cell: &Cell) {
         // SAFETY: the caller sees to it.
         let own = unsafe { self.own_mut() };
+        let named = own.by_name.entry(hash).or_default();
+        if !named.iter().any(|(known, _)| known.number == series.number) {
+            named.push((Arc::clone(&series), cell));
+        }
         if own.by_place.is_empty() {
             own.by_place = (0..PLACES).map(|_| None).collect();
         }
         own.by_place[identity.place() % PLACES] = Some((series, cell));
-        cell
     }
 
     /// The cell of a series, made now if there is none.
@@ -353,11 +338,12 @@ impl<'a> Holder<'a> {
         Some((Arc::clone(series), Arc::clone(&own.thread)))
     }
 
-    /// Puts a record in the ring, or counts that there was no room.
+    /// Puts a record in the ring. If the ring is full, `make_room` may take over what is in it; if it does not, the
+    /// record is lost and counted. True if it was kept.
     ///
     /// # Safety
     /// As for `own_mut`.
-    pub(crate) unsafe fn write_record(self, record: RawRecord) -> bool {
+    pub(crate) unsafe fn write_record(self, record: RawRecord, make_room: impl FnOnce(&mut Reader)) -> bool {
         // SAFETY: the caller sees to it.
         let own = unsafe { self.own_mut() };
         let writer = own.writer.get_or_insert_with(|| {
@@ -369,11 +355,11 @@ impl<'a> Holder<'a> {
             Ok(()) => return true,
             Err(rtrb::PushError::Full(record)) => record,
         };
-        // Nobody read for a while. This thread moves the ring over itself unless it would have to wait for that.
-        if let (Some(mut recent), Some(mut reader)) = (self.recorder().recent.try_lock(), self.reader.try_lock())
+        // Somebody may be reading it: the thread does not wait for that.
+        if let Some(mut reader) = self.reader.try_lock()
             && let Some(reader) = reader.as_mut()
         {
-            recent.take_in(reader);
+            make_room(reader);
         }
         let kept = writer.push(refused).is_ok();
         if !kept {

@@ -156,7 +156,7 @@ impl Stack {
     pub(crate) fn push(&self, cell: *const Cell, number: u64, weight: u64, now: impl FnOnce() -> u64) -> Option<u64> {
         let mut depth = self.depth.load(Ordering::Relaxed);
         if depth >= DEPTH {
-            depth = self.drop_dead(depth);
+            depth = self.compact();
             if depth >= DEPTH {
                 return None;
             }
@@ -274,6 +274,36 @@ impl Stack {
         live + 1
     }
 
+    /// Moves live frames down over dead ones and returns the new depth. A call that was moved is looked for when it
+    /// ends, because its id says another position.
+    #[cold]
+    fn compact(&self) -> usize {
+        let mut to = 1;
+        for from in 1..DEPTH {
+            let (frame, id) = (&self.frames[from], self.frames[from].id());
+            if id == 0 {
+                continue;
+            }
+            if from != to {
+                let target = &self.frames[to];
+                target.cell.store(frame.cell().cast_mut(), Ordering::Release);
+                target.weight.publish(frame.weight());
+                target.since.publish(frame.since());
+                target.children_ns.set(frame.children_ns());
+                target.id.publish(id);
+                // The call is in both places for a moment. If it is ended from outside now, which happens once, it is
+                // taken from one of them, and must not live on in the other.
+                if frame.take(id).is_none() {
+                    target.id.set(0);
+                    continue;
+                }
+            }
+            to += 1;
+        }
+        self.depth.store(to, Ordering::Release);
+        to
+    }
+
     fn live_below(&self, position: usize) -> &Frame {
         self.frames[..position].iter().rev().find(|frame| frame.id() != 0).unwrap_or(&self.frames[0])
     }
@@ -345,6 +375,21 @@ mod tests {
             assert_eq!(stack.kill(id).map(|saved| saved.since), Some(number * 10));
             assert!(stack.kill(id).is_none(), "only once");
         }
+    }
+
+    #[test]
+    fn a_stack_full_of_dead_frames_is_compacted() {
+        let stack = Stack::new();
+        let mut ids = vec![push(&stack, 0).unwrap()];
+        for number in 1..1_000 {
+            ids.push(push(&stack, number).unwrap_or_else(|| panic!("no room for call {number}")));
+            if number > 3 {
+                assert!(stack.remove(ids.remove(1)).is_some());
+            }
+        }
+        let views: Vec<_> = stack.read().iter().map(|frame| frame.id).collect();
+        assert_eq!(views, ids);
+        assert_eq!(stack.read()[1].since, 9_970, "its figures moved with it");
     }
 
     #[test]

@@ -7,12 +7,12 @@ use super::call::{
     Call, Token, begin, begin_borrowed, begin_sampled, begin_untimed, end_elsewhere, meet, sorted, succeed_timed,
     succeed_untimed,
 };
-use super::cell::Cell;
 use super::call_site::CallSite;
+use super::cell::Cell;
 use super::local::{self, attach, current, with_borrowed};
 use super::note::{Extras, Failure};
-use super::recorder::RecorderRef;
-use super::shard::Holder;
+use super::quiet::quietly;
+use super::recorder::{Holder, RecorderRef};
 use crate::model::{FieldValue, Outcome};
 
 /// A call inside a function that the attribute was put on. Dropped without a verdict: the function panicked.
@@ -95,6 +95,7 @@ impl<'a> SyncCall<'a> {
     }
 
     /// The body stands in the function itself and may leave it unseen, which is then a failure or a success.
+    #[inline(always)]
     pub fn in_place(&mut self, fails: bool) {
         self.in_place = Some(InPlace { fails, was_panicking: std::thread::panicking() });
     }
@@ -104,13 +105,8 @@ impl<'a> SyncCall<'a> {
     pub fn succeed(self) {
         let (token, sampled, items, bytes, fields) = (self.token, self.sampled, self.items, self.bytes, self.fields);
         std::mem::forget(self);
-        if token.is_inert() {
-            return;
-        }
-        if items | bytes != 0 || !fields.is_empty() {
-            leave_with(token, items, bytes, fields);
-        } else if !(sampled && current().is_some_and(|holder| succeed_untimed(holder, token))) {
-            leave(token);
+        if !token.is_inert() {
+            end_well(token, sampled, items, bytes, fields);
         }
     }
 
@@ -137,13 +133,19 @@ impl<'a> SyncCall<'a> {
 impl Drop for SyncCall<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        if self.token.is_inert() {
+            return;
+        }
+        let (items, bytes, fields) = (self.items, self.bytes, self.fields);
         let outcome = match self.in_place {
             Some(left) if left.was_panicking || !std::thread::panicking() => {
-                if left.fails { Outcome::Failure } else { Outcome::Success }
+                if !left.fails {
+                    return end_well(self.token, self.sampled, items, bytes, fields);
+                }
+                Outcome::Failure
             }
             _ => Outcome::Panicked,
         };
-        let (items, bytes, fields) = (self.items, self.bytes, self.fields);
         end_here(self.token, outcome, Extras { items, bytes, fields, ..Extras::default() });
     }
 }
@@ -159,6 +161,15 @@ fn enter(holder: Holder<'_>, site: &'static CallSite) -> Token {
 #[inline(never)]
 fn enter_timed_sample(holder: Holder<'_>, cell: &Cell, site: &'static CallSite) -> Token {
     begin_sampled(holder, cell, site.spec().sample)
+}
+
+#[inline(always)]
+fn end_well(token: Token, sampled: bool, items: u64, bytes: u64, fields: &[(&'static str, FieldValue)]) {
+    if items | bytes != 0 || !fields.is_empty() {
+        leave_with(token, items, bytes, fields);
+    } else if !(sampled && current().is_some_and(|holder| succeed_untimed(holder, token))) {
+        leave(token);
+    }
 }
 
 #[inline(never)]
@@ -187,18 +198,16 @@ fn end_here(token: Token, outcome: Outcome, extras: Extras<'_>) {
 #[cold]
 #[inline(never)]
 fn enter_new(site: &'static CallSite, labels: &[(&'static str, &str)]) -> Token {
+    if !cfg!(feature = "enabled") || local::is_reentrant() {
+        return Token::INERT;
+    }
+    quietly(|| site.make_name());
     let spec = site.spec();
     let number = labels.is_empty().then(|| site.numbered());
     let labels = sorted(spec.labels.iter().copied().chain(labels.iter().copied()));
     let identity = site.identity(&labels);
     let recording = spec.record.recording();
-    if !cfg!(feature = "enabled") {
-        return Token::INERT;
-    }
     let Some(holder) = current().or_else(attach) else {
-        if local::is_reentrant() {
-            return Token::INERT;
-        }
         // The thread is at its end, its thread-locals are gone.
         let begun = with_borrowed(&RecorderRef::of_process(), |holder| {
             let cell = if holder.is_off() { None } else { meet(holder, &identity, recording, None) };

@@ -7,15 +7,15 @@
 
 use std::task::Poll;
 
-use super::call::{cell_of, count_outcome, meet, next_weight, sorted, start_of};
+use super::call::{cell_of, count_outcome, meet, next_weight, parent_of, sorted, start_of};
 use super::call_site::CallSite;
 use super::cell::{Cell, Recording};
-use super::local::{attach, current, is_current, quietly, scope, with_borrowed};
+use super::local::{attach, current, is_current, scope, with_borrowed};
 use super::note::{Ended, Extras, Failure, Parent, note};
-use super::recorder::RecorderRef;
+use super::quiet::quietly;
+use super::recorder::{Holder, RecorderRef, Shard};
 use super::registry::Identity;
 use super::roster::Seat;
-use super::shard::{Holder, Shard};
 use super::stack::SavedFrame;
 use super::tasks::TaskSlot;
 use crate::model::{FieldValue, Outcome};
@@ -188,12 +188,12 @@ impl TaskCall {
     /// Runs `f` with this thread recording into the recorder that the future began with.
     #[inline(always)]
     fn on_own_recorder<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
-        let elsewhere = self.recorder.as_ref().filter(|recorder| {
-            !current().is_some_and(|holder| std::ptr::eq(holder.recorder(), &raw const ***recorder))
-        });
-        match elsewhere.cloned() {
-            None => f(self),
-            Some(recorder) => scope(&recorder, || f(self)),
+        match &self.recorder {
+            None if current().is_some() || attach().is_some() => f(self),
+            // The thread is at its end, its thread-locals are gone.
+            None => scope(&RecorderRef::of_process(), || f(self)),
+            // `scope` does nothing if the thread is there already.
+            Some(recorder) => scope(&recorder.clone(), || f(self)),
         }
     }
 
@@ -204,7 +204,7 @@ impl TaskCall {
         if self.state == State::New {
             return self.begin(holder);
         }
-        if holder.recorder().is_inherited() {
+        if self.recorder.as_ref().is_some_and(|recorder| recorder.is_inherited()) {
             return None;
         }
         let cell = cell_of(holder, self.series)?;
@@ -255,6 +255,7 @@ impl TaskCall {
     fn meet_new<'a>(&self, holder: Holder<'a>) -> Option<(&'a Cell, u32)> {
         match &self.origin {
             Origin::Site(site, more) => {
+                quietly(|| site.make_name());
                 let spec = site.spec();
                 let more_labels = more.iter().map(|(key, value)| (*key, value.as_str()));
                 let labels = sorted(spec.labels.iter().copied().chain(more_labels));
@@ -290,11 +291,7 @@ impl TaskCall {
         if let Some(popped) = popped {
             self.children_ns = self.children_ns.wrapping_add(popped.frame.children_ns());
             popped.parent.add_child(ns.wrapping_mul(self.weight));
-            self.parent.get_or_insert_with(|| {
-                // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
-                let series = unsafe { popped.parent.cell().as_ref() }.map(|cell| cell.series);
-                Parent { id: popped.parent.id(), series }
-            });
+            self.parent.get_or_insert_with(|| parent_of(&popped));
         }
         if timed {
             holder.last_tick.set(now);
@@ -380,8 +377,8 @@ impl TaskCall {
         }
         cell.polls.add(self.polls);
         if self.items | self.bytes != 0 {
-            cell.items.add(self.items);
-            cell.bytes.add(self.bytes);
+            cell.items.add_saturating(self.items);
+            cell.bytes.add_saturating(self.bytes);
         }
         count_outcome(cell, outcome);
         if outcome != Outcome::Success || (timed && cell.is_notable(ns, now)) {

@@ -62,13 +62,10 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Hands all of them to `f`, in order.
-    #[inline(always)]
-    fn sorted<R>(&self, f: impl FnOnce(&[(&str, &str)]) -> R) -> R {
-        match &self.more {
-            None => f(self.first.as_slice()),
-            Some(more) => f(&sorted(self.first.iter().chain(more.iter()).copied())),
-        }
+    /// All of them in order, when there is more than one.
+    #[cold]
+    fn sorted(&self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        sorted(self.first.iter().chain(more).copied()).into_vec()
     }
 }
 
@@ -159,10 +156,16 @@ impl<'a> OperationBuilder<'a> {
     #[inline(always)]
     pub fn start(self) -> Operation {
         let Self { recorder, name, kind, component, labels, items, bytes, sample, recording, fields } = self;
-        labels.sorted(|labels| {
-            let identity = Identity { name, kind, component, labels };
-            Operation { call: OpenCall::begin(recorder, &identity, recording, sample, (items, bytes, fields)) }
-        })
+        let sorted;
+        let labels = match &labels.more {
+            None => labels.first.as_slice(),
+            Some(more) => {
+                sorted = labels.sorted(more);
+                &sorted
+            }
+        };
+        let identity = Identity { name, kind, component, labels };
+        Operation { call: OpenCall::begin(recorder, &identity, recording, sample, (items, bytes, fields)) }
     }
 
     /// Runs a closure as the operation. The outcome is read from what it returns: an `Err` is a failure, of which the

@@ -15,7 +15,8 @@ const RESULT: &str = "core::result::Result<";
 /// The failure that a value is, if it is an `Err`; `Option` and everything else is a success.
 #[inline]
 pub(crate) fn failure_in<T>(value: &T) -> Option<UnknownError> {
-    (type_name::<T>().starts_with(RESULT) && is_second_variant(value)).then(|| UnknownError { result: type_name::<T>() })
+    (type_name::<T>().starts_with(RESULT) && is_second_variant(value))
+        .then(|| UnknownError { result: type_name::<T>() })
 }
 
 fn is_second_variant<T>(value: &T) -> bool {

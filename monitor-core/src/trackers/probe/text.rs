@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::record::note::count_panicked_callback;
+
 /// Stands for a text whose formatting panicked.
 pub(super) const PANICKED: &str = "(panicked)";
 
@@ -12,7 +14,11 @@ pub(super) const PANICKED: &str = "(panicked)";
 /// where the host would otherwise have met it.
 #[inline]
 pub(super) fn contained<T>(host: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(host)).ok()
+    catch_unwind(AssertUnwindSafe(host))
+        .inspect_err(|_| count_panicked_callback())
+        // What a panic carries may itself panic when dropped.
+        .map_err(std::mem::forget)
+        .ok()
 }
 
 /// The formatted text, cut at a character boundary so that it fits, with `…` for what is gone.
