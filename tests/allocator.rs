@@ -1,0 +1,76 @@
+//! A global allocator that is tracked: every allocation is a tracked call, those of the recorder's own slow paths too.
+//! It neither recurses nor deadlocks, and what the program itself allocates is counted.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test's program fails as tests do, and says so")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use monitor_core::{TrackFuture, monitor, track_operation};
+use tests::{block_on, counts, edge, local, stats, yield_once};
+
+struct Tracked;
+
+/// Allocations so far, for comparing.
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[track_operation]
+fn note_allocation() {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+}
+
+// SAFETY: the memory is the system allocator's; counting changes nothing of it.
+unsafe impl GlobalAlloc for Tracked {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note_allocation();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Tracked = Tracked;
+
+const NAME: &str = "allocator::note_allocation";
+
+/// A program of its own, so that nobody but this thread allocates while it counts.
+fn main() {
+    // A deadlock is to end it, not to last. It takes a small part of this.
+    #[cfg(unix)]
+    // SAFETY: it only sets a timer.
+    unsafe {
+        libc::alarm(20)
+    };
+    let local = local();
+    local.scope(|| {
+        drop(vec![0_u8; 100]);
+        let (before, made) = (stats(&local, NAME).started, ALLOCATIONS.load(Ordering::Relaxed));
+        for n in 0..1_000_u64 {
+            local.track("work", |_| drop(std::hint::black_box(Box::new(n))));
+            let _ = local.try_track("fails", |_| Err::<(), _>(format!("failure {n}")));
+        }
+        let counted = stats(&local, NAME).started - before;
+        assert!(counted >= 2_000, "{counted}");
+        assert!(counted <= ALLOCATIONS.load(Ordering::Relaxed) - made);
+        for n in 0..5_000 {
+            local.operation(&format!("name {n}")).label("n", &n.to_string()).field("n", n).start().succeed();
+        }
+        block_on(async { yield_once().tracked("inner").await }.tracked("outer"));
+    });
+    let snapshot = local.snapshot();
+    assert_eq!(counts(&local, "work"), [1_000, 1_000, 0, 0, 0, 0]);
+    assert_eq!(counts(&local, "fails"), [1_000, 0, 1_000, 0, 0, 0]);
+    assert_eq!(edge(&snapshot, "outer", "inner").0, 1);
+    assert_eq!(stats(&local, NAME).in_flight(), 0);
+    assert!(edge(&snapshot, "work", NAME).0 >= 1_000);
+    assert!(snapshot.active().is_empty(), "{:?}", snapshot.active());
+    assert_eq!(local.recent(10).len(), 10);
+    thread::spawn(|| monitor().track("of_process", |_| drop(Box::new(1)))).join().unwrap();
+    assert_eq!(counts(&monitor(), "of_process"), [1, 1, 0, 0, 0, 0]);
+    println!("test a_tracked_allocator_neither_recurses_nor_deadlocks ... ok");
+}

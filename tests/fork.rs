@@ -1,0 +1,311 @@
+//! Forked processes: parent and child go on recording, the child begins clean, and what it inherited neither crashes
+//! nor hangs it. A program of its own, since a fork is of the whole process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test's program fails as tests do, and says so"
+)]
+
+#[cfg(unix)]
+mod cases {
+    use std::future::Future;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use monitor_core::{TrackFuture, monitor, track_operation};
+    use tests::{counts, local, poll_once, stats, yield_once};
+
+    /// What a child may take before it counts as hung. Not a measure of time: nothing in here waits.
+    const HUNG_SECONDS: u32 = 10;
+
+    /// Forks, runs `child` in the child and gives its status: 0 if it came to its end without a panic.
+    fn forked(child: impl FnOnce()) -> Child {
+        // SAFETY: the child runs Rust code of this program and the allocator, which glibc and musl keep usable in the
+        // child of a process with threads; it leaves by `_exit` and returns nowhere.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                // SAFETY: it only sets a timer.
+                unsafe { libc::alarm(HUNG_SECONDS) };
+                let status = i32::from(catch_unwind(AssertUnwindSafe(child)).is_err());
+                // SAFETY: it ends the process, without the destructors that belong to the parent.
+                unsafe { libc::_exit(status) }
+            }
+            pid => Child(pid),
+        }
+    }
+
+    #[must_use]
+    struct Child(libc::pid_t);
+
+    impl Child {
+        #[track_caller]
+        fn succeeds(self) {
+            let mut status = 0;
+            // SAFETY: the pointer is to a variable of this function.
+            let waited = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+            assert_eq!(waited, self.0);
+            assert!(!libc::WIFSIGNALED(status), "the child hung or crashed: signal {}", libc::WTERMSIG(status));
+            assert_eq!(libc::WEXITSTATUS(status), 0, "the child panicked");
+        }
+    }
+
+    #[track_operation(name = "attributed")]
+    fn attributed() {}
+
+    fn parent_and_child_go_on_and_the_child_begins_clean() {
+        for _ in 0..3 {
+            attributed();
+            let _ = monitor().try_track("parent", |_| Err::<(), _>("of the parent"));
+        }
+        let child = forked(|| {
+            let snapshot = monitor().snapshot();
+            assert!(snapshot.operations().is_empty(), "the child has figures of its parent: {snapshot}");
+            assert!(monitor().recent(10).is_empty());
+            attributed();
+            let _ = monitor().try_track("child", |_| Err::<(), _>("of the child"));
+            assert_eq!(counts(&monitor(), "attributed"), [1, 1, 0, 0, 0, 0]);
+            assert_eq!(counts(&monitor(), "child"), [1, 0, 1, 0, 0, 0]);
+            assert_eq!(monitor().recent(1)[0].error.as_ref().map(|error| &*error.message), Some("of the child"));
+            assert!(monitor().active().is_empty());
+            // Its children begin clean in turn, and its threads record.
+            thread::spawn(|| monitor().track("child", |_| ())).join().unwrap();
+            assert_eq!(stats(&monitor(), "child").started, 2);
+            forked(|| assert!(monitor().snapshot().operations().is_empty())).succeeds();
+        });
+        attributed();
+        child.succeeds();
+        assert_eq!(counts(&monitor(), "attributed"), [4, 4, 0, 0, 0, 0]);
+        assert_eq!(counts(&monitor(), "parent"), [3, 0, 3, 0, 0, 0]);
+        assert_eq!(counts(&monitor(), "child"), [0; 6]);
+    }
+
+    #[track_operation(name = "around")]
+    fn fork_inside() -> Option<Child> {
+        // SAFETY: as in `forked`.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+        (pid > 0).then_some(Child(pid))
+    }
+
+    fn a_call_that_runs_while_forking_is_the_parents_alone() {
+        let guard = monitor().operation("guard").start();
+        let failing = monitor().operation("guard").start();
+        let Some(child) = fork_inside() else {
+            // In the child: its guard of the attribute has just ended.
+            let status = catch_unwind(AssertUnwindSafe(|| {
+                guard.succeed();
+                failing.fail_with("in the child");
+                let operations = monitor().snapshot().operations().len();
+                assert_eq!(operations, 0, "an inherited call was counted");
+                attributed();
+                assert!(monitor().snapshot().edges().is_empty());
+                assert_eq!(counts(&monitor(), "attributed"), [1, 1, 0, 0, 0, 0]);
+            }));
+            // SAFETY: as in `forked`.
+            unsafe { libc::_exit(i32::from(status.is_err())) }
+        };
+        child.succeeds();
+        guard.succeed();
+        failing.fail_with("in the parent");
+        assert_eq!(counts(&monitor(), "guard"), [2, 1, 1, 0, 0, 0]);
+        assert_eq!(counts(&monitor(), "around"), [1, 1, 0, 0, 0, 0]);
+    }
+
+    fn a_fork_inside_a_scope_leaves_it_to_the_parent() {
+        monitor().track("before_scope", |_| ());
+        let local = local();
+        let child = local.scope(|| {
+            let guard = local.operation("scoped").start();
+            let child = forked(|| {
+                // Every handle leads to the child's own monitor.
+                local.scope(|| monitor().track("in_child", |_| ()));
+                monitor().track("in_child", |_| ());
+                local.track("in_child", |_| ());
+                guard.succeed();
+                thread::spawn(|| monitor().track("in_child", |_| ())).join().unwrap();
+                assert_eq!(counts(&monitor(), "in_child"), [4, 4, 0, 0, 0, 0]);
+                assert_eq!(counts(&local, "in_child"), [4, 4, 0, 0, 0, 0]);
+                assert_eq!(local.snapshot().operations().len(), 1, "the child has figures of its parent");
+                assert!(local.snapshot().edges().is_empty() && local.active().is_empty());
+            });
+            local.track("in_parent", |_| ());
+            child
+        });
+        child.succeeds();
+        assert_eq!(counts(&local, "in_parent"), [1, 1, 0, 0, 0, 0]);
+        assert_eq!(counts(&local, "in_child"), [0; 6]);
+    }
+
+    fn a_child_that_leaves_an_inherited_scope_records_into_its_own_monitor() {
+        monitor().track("before_scope", |_| ());
+        let local = local();
+        // SAFETY: as in `forked`.
+        let pid = local.scope(|| unsafe { libc::fork() });
+        if pid == 0 {
+            let status = catch_unwind(|| {
+                attributed();
+                monitor().track("after_scope", |_| ());
+                assert_eq!(counts(&monitor(), "before_scope"), [0; 6]);
+                assert_eq!(counts(&monitor(), "attributed"), [1, 1, 0, 0, 0, 0]);
+                assert_eq!(counts(&monitor(), "after_scope"), [1, 1, 0, 0, 0, 0]);
+            });
+            // SAFETY: as in `forked`.
+            unsafe { libc::_exit(i32::from(status.is_err())) }
+        }
+        Child(pid).succeeds();
+        assert_eq!(counts(&monitor(), "after_scope"), [0; 6]);
+    }
+
+    fn begun_future() -> Pin<Box<impl Future<Output = ()>>> {
+        let body = async {
+            yield_once().await;
+            monitor().track("inside_future", |_| ());
+        };
+        let mut future = Box::pin(body.tracked("future"));
+        assert!(poll_once(future.as_mut()).is_pending());
+        future
+    }
+
+    fn an_inherited_future_ends_in_the_child_without_being_counted() {
+        let mut future = begun_future();
+        let dropped = begun_future();
+        forked(|| {
+            assert!(poll_once(future.as_mut()).is_ready());
+            drop(dropped);
+            assert_eq!(counts(&monitor(), "future"), [0; 6]);
+            assert!(monitor().active().is_empty());
+        })
+        .succeeds();
+        assert!(poll_once(future.as_mut()).is_ready());
+        assert_eq!(stats(&monitor(), "future").succeeded, 1);
+    }
+
+    fn calls_inside_an_inherited_future_are_the_childs() {
+        let mut future = begun_future();
+        forked(|| {
+            assert!(poll_once(future.as_mut()).is_ready());
+            let inside = counts(&monitor(), "inside_future");
+            assert_eq!(inside, [1, 1, 0, 0, 0, 0], "a call of the child went to the parent's monitor");
+        })
+        .succeeds();
+    }
+
+    fn an_inherited_handle_of_the_process_is_harmless() {
+        let inherited = monitor();
+        forked(|| {
+            inherited.track("by_handle", |_| ());
+            let _ = inherited.try_track("by_handle", |_| Err::<(), _>("x"));
+            inherited.scope(|| monitor().track("by_handle", |_| ()));
+            let _ = (inherited.snapshot(), inherited.recent(5), inherited.active());
+            assert_eq!(counts(&monitor(), "by_handle"), [3, 2, 1, 0, 0, 0]);
+            assert_eq!(counts(&inherited, "by_handle"), [3, 2, 1, 0, 0, 0]);
+        })
+        .succeeds();
+        assert_eq!(counts(&monitor(), "by_handle"), [0; 6]);
+    }
+
+    /// Forks again and again while other threads record at full speed, some of them under names that are new.
+    fn under_load(record: impl Fn(&str) + Sync, child: impl Fn()) {
+        let done = AtomicBool::new(false);
+        thread::scope(|threads| {
+            for worker in 0..3_u32 {
+                let (done, record) = (&done, &record);
+                threads.spawn(move || {
+                    let mut n = 0_u64;
+                    while !done.load(Ordering::Relaxed) {
+                        n += 1;
+                        if worker == 0 { record(&format!("new {n}")) } else { record("known") }
+                    }
+                });
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                for _ in 0..40 {
+                    forked(&child).succeeds();
+                }
+            }));
+            done.store(true, Ordering::Relaxed);
+            if let Err(payload) = result {
+                std::panic::resume_unwind(payload);
+            }
+        });
+    }
+
+    fn a_fork_while_others_record_at_full_speed_is_safe() {
+        let record = |name: &str| {
+            attributed();
+            let _ = monitor().try_track(name, |_| Err::<(), _>("x"));
+        };
+        under_load(record, || {
+            assert!(monitor().snapshot().operations().is_empty());
+            for n in 0..50 {
+                record(&format!("child {n}"));
+            }
+            assert_eq!(stats(&monitor(), "attributed").succeeded, 50);
+            assert_eq!(monitor().snapshot().operations().len(), 51);
+            assert_eq!(monitor().recent(5).len(), 5);
+        });
+    }
+
+    fn a_fork_while_others_record_into_a_local_monitor_hangs_nobody() {
+        let local = local();
+        let record = |name: &str| local.scope(|| _ = local.try_track(name, |_| Err::<(), _>("x")));
+        under_load(record, || {
+            record("known");
+            record("new in the child");
+            let _ = local.snapshot();
+            let _ = local.recent(5);
+            local.scope(attributed);
+        });
+    }
+
+    fn an_inherited_handle_of_a_busy_process_hangs_nobody() {
+        let inherited = monitor();
+        under_load(
+            |name| _ = monitor().try_track(name, |_| Err::<(), _>("x")),
+            || {
+                inherited.track("new in the child", |_| ());
+                let _ = inherited.snapshot();
+                let _ = inherited.recent(5);
+            },
+        );
+    }
+
+    pub(super) const ALL: &[(&str, fn())] = &[
+        ("parent_and_child_go_on_and_the_child_begins_clean", parent_and_child_go_on_and_the_child_begins_clean),
+        ("a_call_that_runs_while_forking_is_the_parents_alone", a_call_that_runs_while_forking_is_the_parents_alone),
+        ("a_fork_inside_a_scope_leaves_it_to_the_parent", a_fork_inside_a_scope_leaves_it_to_the_parent),
+        (
+            "a_child_that_leaves_an_inherited_scope_records_into_its_own_monitor",
+            a_child_that_leaves_an_inherited_scope_records_into_its_own_monitor,
+        ),
+        (
+            "an_inherited_future_ends_in_the_child_without_being_counted",
+            an_inherited_future_ends_in_the_child_without_being_counted,
+        ),
+        ("calls_inside_an_inherited_future_are_the_childs", calls_inside_an_inherited_future_are_the_childs),
+        ("an_inherited_handle_of_the_process_is_harmless", an_inherited_handle_of_the_process_is_harmless),
+        ("a_fork_while_others_record_at_full_speed_is_safe", a_fork_while_others_record_at_full_speed_is_safe),
+        (
+            "a_fork_while_others_record_into_a_local_monitor_hangs_nobody",
+            a_fork_while_others_record_into_a_local_monitor_hangs_nobody,
+        ),
+        ("an_inherited_handle_of_a_busy_process_hangs_nobody", an_inherited_handle_of_a_busy_process_hangs_nobody),
+    ];
+}
+
+fn main() {
+    #[cfg(unix)]
+    {
+        let failed: Vec<_> = cases::ALL.iter().filter(|(_, case)| std::panic::catch_unwind(case).is_err()).collect();
+        for (name, _) in cases::ALL {
+            let ended = if failed.iter().any(|(other, _)| other == name) { "FAILED" } else { "ok" };
+            println!("test {name} ... {ended}");
+        }
+        assert!(failed.is_empty(), "{} of {} failed", failed.len(), cases::ALL.len());
+    }
+}

@@ -1,0 +1,136 @@
+//! `unsafe`, other ABIs, kept symbols, `#[track_caller]`, under the strictest lints.
+#![deny(warnings, clippy::all, clippy::pedantic, missing_docs)]
+
+use std::panic::Location;
+
+use monitor_core::track_operation;
+
+/// # Safety
+/// `pointer` is valid.
+#[track_operation]
+unsafe fn reads(pointer: *const u32) -> Result<u32, u32> {
+    // SAFETY: promised by the caller.
+    let value = unsafe { *pointer };
+    if value == 0 {
+        return Err(value);
+    }
+    Ok(value)
+}
+
+/// # Safety
+/// `pointer` is valid.
+#[track_operation]
+async unsafe fn reads_later(pointer: *const u32) -> Result<u32, u32> {
+    std::future::ready(()).await;
+    // SAFETY: promised by the caller.
+    Ok(unsafe { *pointer })
+}
+
+/// A symbol of its own.
+#[track_operation]
+#[unsafe(no_mangle)]
+pub extern "C" fn monitor_test_symbol(a: u32) -> u32 {
+    a + 1
+}
+
+#[unsafe(export_name = "monitor_test_other")]
+#[track_operation]
+pub(crate) unsafe extern "C" fn exported(a: u32) -> u32 {
+    a + 2
+}
+
+mod linked {
+    unsafe extern "C" {
+        pub(crate) safe fn monitor_test_symbol(a: u32) -> u32;
+        pub(crate) safe fn monitor_test_other(a: u32) -> u32;
+    }
+}
+
+#[track_operation]
+#[track_caller]
+fn caller(a: u32) -> Result<u32, u32> {
+    for b in 0..a {
+        if b == 5 {
+            return Err(Location::caller().line());
+        }
+    }
+    let c = (a < 2).then_some(a).ok_or(1_u32)?;
+    let inner = |x: u32| {
+        if x > 1 {
+            return 1;
+        }
+        x
+    };
+    match inner(c) {
+        0 => Err(0),
+        _ => Ok(Location::caller().line()),
+    }
+}
+
+#[track_caller]
+#[track_operation(items_from = |found| *found)]
+fn caller_unit(a: u32) -> u32 {
+    if a > 5 {
+        return 0;
+    }
+    Location::caller().line()
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_nothing(a: &mut u32) {
+    if *a > 5 {
+        return;
+    }
+    *a = Location::caller().line();
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_macro(a: u32) -> String {
+    format!("{a} {}", Location::caller().line())
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_coerced(a: &[u8; 2]) -> Option<&[u8]> {
+    if a[0] == 0 {
+        return Some(a);
+    }
+    Some(a)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[track_operation]
+#[target_feature(enable = "sse2")]
+fn with_feature(a: u32) -> Option<u32> {
+    Some(a)
+}
+
+static ONE: u32 = 1;
+
+fn main() {
+    // SAFETY: the references are valid.
+    assert_eq!(unsafe { reads(&raw const ONE) }, Ok(1));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    // SAFETY: the reference is valid.
+    assert!(std::pin::pin!(unsafe { reads_later(&raw const ONE) }).poll(&mut cx).is_ready());
+    assert_eq!(monitor_test_symbol(1) + linked::monitor_test_symbol(1), 4);
+    // SAFETY: it does nothing unsafe.
+    assert_eq!(unsafe { exported(1) } + linked::monitor_test_other(1), 6);
+    assert_eq!(caller(1), Ok(line!()));
+    assert_eq!(caller(9), Err(line!()));
+    assert_eq!(caller(3), Err(1));
+    assert_eq!(caller_unit(1), line!());
+    let mut line = 0;
+    caller_nothing(&mut line);
+    assert_eq!(line, line!() - 1);
+    assert_eq!(caller_macro(1), format!("1 {}", line!()));
+    assert_eq!(caller_coerced(&[1, 2]).map(<[u8]>::len), Some(2));
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unused_unsafe)]
+    {
+        // SAFETY: every x86-64 has SSE2.
+        assert_eq!(unsafe { with_feature(1) }, Some(1));
+    }
+}
