@@ -1,0 +1,129 @@
+#!/bin/sh
+# Runs every example in release and checks what it prints and its exit code. Says what it checked; ends with 1 if
+# anything was not as it must be.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+wrong=0
+checked=0
+
+# run CODE EXAMPLE [ARGUMENT]...: the output is in $work/out, the errors in $work/err.
+run() {
+    expected=$1
+    what="$2${3:+ $3}"
+    example=$2
+    shift 2
+    cargo run --quiet --release -p examples --example "$example" -- "$@" >"$work/out" 2>"$work/err"
+    code=$?
+    echo "$what"
+    if [ "$code" -eq "$expected" ]; then ok "exit code $code"; else bad "exit code $code, not $expected"; fi
+}
+
+ok() {
+    checked=$((checked + 1))
+    echo "  ok     $1"
+}
+
+bad() {
+    wrong=$((wrong + 1))
+    echo "  WRONG  $1"
+    sed 's/^/         out | /' "$work/out"
+    sed 's/^/         err | /' "$work/err"
+}
+
+# has STREAM PATTERN: one line or more match.
+has() {
+    if grep -Eq -- "$2" "$work/$1"; then ok "$1: $2"; else bad "$1 has no line like: $2"; fi
+}
+
+# row NAME CALLS [FAILED]: a row of the table, with the columns `calls` and `failed`.
+row() {
+    has out "^$1 +$2 +${3:+$3 +}[0-9.]+ (ns|µs|ms|s) "
+}
+
+# fits LINES: one screen.
+fits() {
+    lines=$(wc -l <"$work/out")
+    if [ "$lines" -le "$1" ]; then ok "$lines lines"; else bad "$lines lines, more than $1"; fi
+    # Paths are as long as they are; nothing else is to be wider than a terminal.
+    long=$(grep -Ev '^ */' "$work/out" | LC_ALL=C.UTF-8 grep -Ec '.{121}')
+    if [ "$long" -eq 0 ]; then ok "no line over 120 columns"; else bad "$long lines over 120 columns"; fi
+}
+
+echo "building the examples"
+cargo build --quiet --release -p examples --examples || exit 1
+
+run 0 quickstart
+fits 50
+has out '^[0-9.]+ m?s · 10 operations, .* 0 active$'
+for name in work index_file collect count_words hash; do row "quickstart::indexer::$name" '[0-9,]+' '([0-9]+)?'; done
+row quickstart::walk::walk 1
+row quickstart::walk::list '[0-9,]+'
+row index 1
+row read '[0-9,]+' 1
+row decode '[0-9,]+' 1
+has out '^disk \(3 operations\) '
+has out '^quickstart::indexer::index_file → quickstart::indexer::count_words +[0-9,]+ '
+has out '^half-way, with [0-9]+ files done, there ran$'
+has out '^  (suspended|main) +index [0-9.]+(µs|ms) › collect [0-9.]+(µs|ms)$'
+has out '^  worker-[1-8] +work [0-9.]+(µs|ms) › index_file [a-z]+ [0-9.]+(ns|µs|ms)'
+has out '/deleted.txt cannot be read: '
+has out '/latin-1.txt is not UTF-8 text: invalid utf-8 '
+has out '^next: '
+
+# A folder of which every count is known: four files, two of them the same, what is in `target` and `.git` left out.
+# Two more come from the example itself, and fail.
+mkdir -p "$work/folder/deep/er" "$work/folder/target" "$work/folder/.git"
+echo 'one two three' >"$work/folder/a.rs"
+echo 'one two three' >"$work/folder/deep/b.rs"
+echo 'One more, und ein Äpfelchen' >"$work/folder/deep/er/c.md"
+: >"$work/folder/empty"
+echo 'left out' >"$work/folder/target/d.rs"
+echo 'left out' >"$work/folder/.git/e"
+run 0 quickstart "$work/folder"
+fits 50
+has out ': 4 files indexed on [0-9]+ threads, 3 different; 11 words, 7 different; 2 not indexed$'
+row quickstart::walk::list 3
+row quickstart::indexer::index_file 6 2
+row read 6 1
+row quickstart::indexer::hash 5
+row decode 5 1
+row quickstart::indexer::count_words 4
+has out '^half-way, with 3 files done, there ran$'
+has out '^files by extension .* rs 2 '
+
+run 2 quickstart "$work/folder" "$work/folder"
+has err '^quickstart: one PATH at most$'
+has err '^usage: quickstart \[PATH\]$'
+run 2 quickstart "$work/nowhere"
+has err "^quickstart: .$work/nowhere.: No such file"
+run 2 quickstart "$work/folder/a.rs"
+has err 'is not a folder$'
+run 2 quickstart --fast
+has err '^quickstart: unknown option .--fast.$'
+run 0 quickstart --help
+has out '^usage: quickstart \[PATH\]$'
+
+run 0 tokio_service
+has err '^contained in its task: panicked at '
+has out ' · 13 operations, 198 calls, 19.2 % failed, .* 0 active$'
+row tokio_service::job 60 '10 1p'
+row payment.charge 15 '5 5c'
+row tokio_service::heartbeat 1 1c
+row db.replica 15 15c
+row cache.get 15
+row tokio_service::thumbnail 15 1p
+has out '^tokio_service::look_up → db.replica +15 '
+has out '^  (suspended|tokio-rt-worker) +heartbeat '
+has out '^60 jobs: 49 done, 10 failed, 1 panicked; every count is as expected$'
+
+run 0 testing
+has out '^2 tests hold$'
+
+if [ "$wrong" -gt 0 ]; then
+    echo "$wrong of $((wrong + checked)) checks failed"
+    exit 1
+fi
+echo "$checked checks"

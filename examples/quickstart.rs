@@ -1,0 +1,98 @@
+//! The monitor at real work: an indexer that reads, hashes and counts the words of every file of a folder on several
+//! threads, and then shows what ran, how often, how it ended and how long it took.
+//!
+//! ```sh
+//! cargo run --release --example quickstart [PATH]
+//! ```
+//!
+//! The tracked code is in `quickstart/indexer.rs` and `quickstart/walk.rs`. Nothing is set up: `monitor()` works from
+//! the first call on. A file is read into memory as a whole.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+mod active;
+#[path = "quickstart/indexer.rs"]
+mod indexer;
+#[path = "quickstart/mailbox.rs"]
+mod mailbox;
+#[path = "quickstart/screen.rs"]
+mod screen;
+#[path = "quickstart/trouble.rs"]
+mod trouble;
+#[path = "quickstart/walk.rs"]
+mod walk;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, io, thread};
+
+use indexer::{Progress, index};
+use trouble::Trouble;
+use walk::walk;
+
+const USAGE: &str = "\
+usage: quickstart [PATH]
+
+Indexes the files below PATH (default: the workspace of this example, without `target` and `.git`), and shows what the
+monitor has seen of it.";
+
+fn main() -> ExitCode {
+    let root = match root(env::args_os().skip(1).collect()) {
+        Ok(Some(root)) => root,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            eprintln!("quickstart: {message}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&root) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: {}: {error}", root.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder to index; `None` if help was asked for.
+fn root(mut arguments: Vec<OsString>) -> Result<Option<PathBuf>, String> {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return Ok(None);
+    }
+    let root = match (arguments.pop(), arguments.is_empty()) {
+        (None, _) => Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
+        (Some(option), _) if option.to_string_lossy().starts_with('-') => {
+            return Err(format!("unknown option `{}`", option.display()));
+        }
+        (Some(path), true) => PathBuf::from(path),
+        (Some(_), false) => return Err("one PATH at most".to_owned()),
+    };
+    match root.canonicalize() {
+        Ok(found) if found.is_dir() => Ok(Some(found)),
+        Ok(_) => Err(format!("`{}` is not a folder", root.display())),
+        Err(error) => Err(format!("`{}`: {error}", root.display())),
+    }
+}
+
+fn run(root: &Path) -> io::Result<()> {
+    let mut files = walk(root)?;
+    let (_trouble, paths) = Trouble::make()?;
+    files.extend(paths);
+
+    let threads = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+    let progress = Progress::new(files.len());
+    let index = index(&files, threads, &progress)?;
+
+    let mut out = String::new();
+    screen::write(&mut out, (root, threads), &index, &progress).map_err(io::Error::other)?;
+    match io::stdout().write_all(out.as_bytes()) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
