@@ -11,7 +11,7 @@ use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef, Shard};
 use super::registry::{Cap, Identity};
 use super::roster::Seat;
-use super::stack::{GROUND, Popped, Stack};
+use super::stack::{Below, GROUND, Popped, Stack};
 use super::tasks::TaskSlot;
 use crate::model::Outcome;
 use crate::record::cell::Recording;
@@ -269,8 +269,11 @@ fn end_on(holder: Holder<'_>, call: Call, outcome: Outcome, now: u64, extras: Ex
     let parent = match &running.popped {
         Some(popped) if timed => tell_parent(cell, popped, ns, weight),
         Some(popped) => parent_of(popped),
-        None => Parent::NONE,
+        None => running.parent.map_or(Parent::NONE, |below| Parent { id: below.id, series: Some(below.series) }),
     };
+    if let (true, None, Some(caller)) = (timed, &running.popped, parent.series) {
+        cell.edges.record(caller, weight, ns.wrapping_mul(weight));
+    }
     if timed {
         let self_ns = if running.nested { 0 } else { ns.wrapping_sub(running.children_ns) };
         cell.add_time(ns, self_ns, weight);
@@ -290,6 +293,8 @@ struct Running<'a> {
     children_ns: u64,
     nested: bool,
     popped: Option<Popped<'a>>,
+    /// Of a call that was taken from elsewhere.
+    parent: Option<Below>,
 }
 
 fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
@@ -302,7 +307,7 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
         }
         // SAFETY: a cell of a shard of this recorder, which lives.
         let series = unsafe { &*cell }.series;
-        return Some(Running { series, id, since, weight, children_ns: 0, nested, popped: None });
+        return Some(Running { series, id, since, weight, children_ns: 0, nested, popped: None, parent: None });
     }
     let id = call.token.0;
     // On this thread's stack, out of order or taken along by a future; else parked, or on another thread's stack.
@@ -311,7 +316,16 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
         // SAFETY: a frame above the ground has a cell of a shard of this recorder.
         let series = unsafe { &*frame.cell() }.series;
         let (since, weight, children_ns) = (frame.since(), frame.weight(), frame.children_ns());
-        return Some(Running { series, id, since, weight, children_ns, nested: false, popped: Some(popped) });
+        return Some(Running {
+            series,
+            id,
+            since,
+            weight,
+            children_ns,
+            nested: false,
+            popped: Some(popped),
+            parent: None,
+        });
     }
     let recorder = holder.recorder();
     let on_any_stack = || {
@@ -321,7 +335,7 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
     };
     let saved = quietly(|| recorder.parked.take(id, on_any_stack)).flatten()?;
     let (series, since, weight, children_ns) = (saved.series, saved.since, saved.weight, saved.children_ns);
-    Some(Running { series, id, since, weight, children_ns, nested: false, popped: None })
+    Some(Running { series, id, since, weight, children_ns, nested: false, popped: None, parent: saved.parent })
 }
 
 /// The stack, if this is the shard that the thread records into: a shard that is borrowed for a moment has none.

@@ -70,7 +70,11 @@ impl Drop for Claimed {
             // SAFETY: the handle beside it keeps the recorder alive, and with it the seat.
             let seat = unsafe { &*seat };
             // Guards that are still held somewhere find their frames among the parked ones.
-            quietly_or_not(|| seat.stack.take_all(|frame, id| _ = recorder.parked.park(frame, id, false)));
+            quietly_or_not(|| {
+                seat.stack.take_all(|frame, id, below| {
+                    recorder.parked.park(frame, id, below, false);
+                });
+            });
             seat.release();
         }
     }

@@ -346,7 +346,7 @@ fn an_end_that_comes_too_late_hits_no_other_call() {
         };
         // The thread ends, and the next one takes its shard over.
         let mut taken = None;
-        stack.take_all(|frame, id| taken = frame.take(id).map(|saved| saved.since));
+        stack.take_all(|frame, id, _| taken = frame.take(id).map(|saved| saved.since));
         push(&stack, 2);
         let killed = outside.join().unwrap();
         assert_eq!([taken, killed].into_iter().flatten().collect::<Vec<_>>(), [10], "one of the two ends the call");
@@ -364,11 +364,28 @@ fn a_guard_that_leaves_with_a_future_or_ends_elsewhere_does_one_of_the_two() {
             thread::spawn(move || stack.kill(guard).is_some())
         };
         let mut left = false;
-        stack.take_above(future, |frame, id| left = frame.take(id).is_some());
+        stack.take_above(future, |frame, id, _| left = frame.take(id).is_some());
         pop(&stack, future);
         assert!(left != outside.join().unwrap(), "left with the future: {left}");
         push(&stack, 3);
         assert_eq!(views(&stack), [(3, 0)]);
+    });
+}
+
+#[test]
+fn an_end_finds_its_call_while_the_stack_is_compacted() {
+    check(3, || {
+        let stack = Arc::new(Stack::new());
+        let [first, second, third] = [1, 2, 3].map(|n| push(&stack, n));
+        assert!(stack.remove(first).is_some(), "a dead frame below live ones");
+        let outside = {
+            let stack = Arc::clone(&stack);
+            thread::spawn(move || stack.kill(second).map(|saved| saved.since))
+        };
+        push(&stack, 4);
+        assert_eq!(outside.join().unwrap(), Some(20), "it was there all the time");
+        assert_eq!(views(&stack), [(3, 0), (4, 3)]);
+        assert!(stack.kill(third).is_some() && stack.kill(third).is_none(), "it stands in one place");
     });
 }
 

@@ -8,14 +8,11 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::stack::{Frame, SavedFrame};
+use super::stack::{Below, Frame, SavedFrame};
 use crate::base::padded::Padded;
 
 /// Parts of the table, each with a lock of its own.
 const PARTS: usize = 16;
-
-/// Frames that a part takes. Only guards that are never dropped can fill it.
-const MAX_PARKED: usize = 4_096;
 
 /// A frame without a stack.
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +39,14 @@ impl Parked {
         &self.parts[hash as usize % PARTS]
     }
 
-    /// Takes a call's frame off its stack. False if the call has ended, or the table is full and the call is lost.
-    pub(crate) fn park(&self, frame: &Frame, id: u64, suspended: bool) -> bool {
+    /// Takes a call's frame off its stack. False if the call has ended meanwhile.
+    ///
+    /// The table has no bound of its own: it holds as many frames as the host holds guards, and loses none.
+    pub(crate) fn park(&self, frame: &Frame, id: u64, parent: Option<Below>, suspended: bool) -> bool {
         let mut part = self.part(id).lock();
-        match frame.take(id) {
-            Some(frame) if part.len() < MAX_PARKED => {
-                part.insert(id, ParkedFrame { frame, suspended });
-                true
-            }
-            _ => false,
-        }
+        let Some(frame) = frame.take(id) else { return false };
+        part.insert(id, ParkedFrame { frame: SavedFrame { parent, ..frame }, suspended });
+        true
     }
 
     /// The frame of a parked call, left where it is.

@@ -226,7 +226,8 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
     for parked in recorder.parked.read() {
         let frame = parked.frame;
         if seen.insert(frame.id, usize::MAX).is_none()
-            && let Some(mut operation) = describe(frame.series, frame.id, frame.since, GROUND)
+            && let Some(mut operation) =
+                describe(frame.series, frame.id, frame.since, frame.parent.map_or(GROUND, |parent| parent.id))
         {
             operation.state = if parked.suspended { ActiveState::Suspended } else { ActiveState::Running };
             found.push(operation);

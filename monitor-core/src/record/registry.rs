@@ -37,7 +37,8 @@ impl Identity<'_> {
         for (key, value) in self.labels {
             hasher.write(key.as_bytes());
             hasher.write(value.as_bytes());
-            hasher.write_usize(key.len() << 32 | value.len());
+            hasher.write_usize(key.len());
+            hasher.write_usize(value.len());
         }
         hasher.finish()
     }

@@ -91,6 +91,19 @@ impl Frame {
 }
 
 impl Frame {
+    /// The frame as that of the call below another one, from any thread. `None` for the ground, and when the frame
+    /// changes meanwhile.
+    fn as_below(&self) -> Option<Below> {
+        let id = self.id.acquire();
+        let cell = self.cell.load(Ordering::Acquire);
+        fence(Ordering::Acquire);
+        if id == 0 || id != self.id.get() {
+            return None;
+        }
+        // SAFETY: a frame has a cell of a shard of its recorder, which lives as long as the recorder, or none.
+        unsafe { cell.as_ref() }.map(|cell| Below { id, series: cell.series })
+    }
+
     /// What is in the frame, which is dead afterwards. `None` if it is another call's by now.
     pub(crate) fn take(&self, id: u64) -> Option<SavedFrame> {
         let saved = self.save(id);
@@ -104,7 +117,7 @@ impl Frame {
         // the tests of the stack alone there are none.)
         let series = unsafe { self.cell().as_ref() }.map_or(0, |cell| cell.series);
         let (since, weight, children_ns) = (self.since(), self.weight(), self.children_ns());
-        SavedFrame { id, series, since, weight, children_ns }
+        SavedFrame { id, series, since, weight, children_ns, parent: None }
     }
 }
 
@@ -126,6 +139,15 @@ pub(crate) struct SavedFrame {
     pub(crate) since: u64,
     pub(crate) weight: u64,
     pub(crate) children_ns: u64,
+    /// The call that it was nested in, if any.
+    pub(crate) parent: Option<Below>,
+}
+
+/// The call below another one on a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Below {
+    pub(crate) id: u64,
+    pub(crate) series: u32,
 }
 
 /// The two frames that matter when a call ends on the stack that it began on: its own, which is dead now, and the
@@ -212,7 +234,10 @@ impl Stack {
     /// Takes a call's frame, from a thread that does not own this stack. `None` if the call is not here.
     #[cold]
     pub(crate) fn kill(&self, id: u64) -> Option<SavedFrame> {
-        self.frames.iter().skip(1).find(|frame| frame.id.acquire() == id)?.take(id)
+        let position = (1..DEPTH).find(|i| self.frames[*i].id.acquire() == id)?;
+        let parent = self.live_below(position).as_below();
+        let saved = self.frames[position].take(id)?;
+        Some(SavedFrame { parent, ..saved })
     }
 
     /// The live frame on top, or the ground.
@@ -223,7 +248,7 @@ impl Stack {
 
     /// Takes off everything above a call, bottom up, by `take`: the guards that a future holds while it is suspended.
     #[cold]
-    pub(crate) fn take_above(&self, id: u64, take: impl FnMut(&Frame, u64)) {
+    pub(crate) fn take_above(&self, id: u64, take: impl FnMut(&Frame, u64, Option<Below>)) {
         let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
         if let Some(position) = (1..depth).find(|i| self.frames[*i].id() == id) {
             self.take_from(position + 1, take);
@@ -231,17 +256,20 @@ impl Stack {
     }
 
     /// Takes off everything, by `take`: when the thread ends.
-    pub(crate) fn take_all(&self, take: impl FnMut(&Frame, u64)) {
+    pub(crate) fn take_all(&self, take: impl FnMut(&Frame, u64, Option<Below>)) {
         self.take_from(1, take);
         self.depth.store(1, Ordering::Release);
     }
 
-    fn take_from(&self, position: usize, mut take: impl FnMut(&Frame, u64)) {
+    fn take_from(&self, position: usize, mut take: impl FnMut(&Frame, u64, Option<Below>)) {
         let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
+        let mut below = self.live_below(position).as_below();
         for frame in self.frames.iter().take(depth).skip(position) {
             let id = frame.id();
             if id != 0 {
-                take(frame, id);
+                let this = frame.as_below();
+                take(frame, id, below);
+                below = this;
                 // Whatever became of it, the call is not on this stack any more.
                 frame.id.set(0);
             }
@@ -410,7 +438,7 @@ mod tests {
         let ids: Vec<_> = (1..=3).map(|number| push(&here, number).unwrap()).collect();
         here.top().add_child(5);
         let mut saved = Vec::new();
-        here.take_above(ids[0], |frame, id| saved.extend(frame.take(id)));
+        here.take_above(ids[0], |frame, id, _| saved.extend(frame.take(id)));
         assert!(here.is_on_top(ids[0]));
         let (first, second) = (push(&there, 8).unwrap(), push(&there, 9).unwrap());
         for frame in saved {
@@ -428,7 +456,7 @@ mod tests {
     fn a_stack_is_cleared_for_the_next_thread() {
         let stack = Stack::new();
         let id = push(&stack, 1).unwrap();
-        stack.take_all(|_, _| ());
+        stack.take_all(|_, _, _| ());
         assert!(stack.read().is_empty());
         assert!(!pop(&stack, id));
     }

@@ -209,7 +209,7 @@ impl TaskCall {
         }
         let cell = cell_of(holder, self.series)?;
         let (id, series, since, weight) = (self.id, self.series, self.since, self.weight);
-        holder.stack.restore(cell, SavedFrame { id, series, since, weight, children_ns: 0 });
+        holder.stack.restore(cell, SavedFrame { id, series, since, weight, children_ns: 0, parent: None });
         if !self.parked.is_empty() {
             self.unpark(holder);
         }
@@ -275,8 +275,11 @@ impl TaskCall {
     /// Takes the frame off the stack and adds up this stay. Gives the shard that the future is on, or `None` if this
     /// thread does not hold it any more, and the moment.
     #[inline]
-    fn leave<'a>(&mut self, stay: Stay) -> Option<(Holder<'a>, u64)> {
+    fn leave<'a>(&mut self, stay: Stay, suspended: bool) -> Option<(Holder<'a>, u64)> {
         let holder = current().filter(|_| is_current(stay.seat))?;
+        if !holder.stack.is_on_top(self.id) {
+            self.park(holder, suspended);
+        }
         let timed = self.weight > 0;
         let now = start_of(holder, self.weight);
         let ns = if timed { holder.clock.nanos_between(stay.entered, now) } else { 0 };
@@ -301,12 +304,7 @@ impl TaskCall {
 
     /// After a poll that was not ready: on no stack until the next one.
     fn suspend(&mut self, stay: Stay) {
-        if let Some(holder) = current().filter(|_| is_current(stay.seat))
-            && !holder.stack.is_on_top(self.id)
-        {
-            self.park(holder);
-        }
-        let Some((holder, _)) = self.leave(stay) else { return };
+        let Some((holder, _)) = self.leave(stay, true) else { return };
         if self.slot.is_none() && self.polls == 1 {
             let parent = self.parent.unwrap_or(Parent::NONE).id;
             self.slot = quietly(|| holder.tasks.claim(self.id, self.series, self.since, parent)).flatten();
@@ -320,16 +318,14 @@ impl TaskCall {
         }
     }
 
-    /// Takes the guards that the future holds off the stack. Some may be somebody else's by now, and end before the
-    /// future goes on.
+    /// Takes the guards that began inside the future off the stack: they wait with it, or, when it has ended, have gone
+    /// elsewhere and end there.
     #[cold]
-    fn park(&mut self, holder: Holder<'_>) {
+    fn park(&mut self, holder: Holder<'_>, suspended: bool) {
         quietly(|| {
-            holder.stack.take_above(self.id, |frame, id| {
-                if holder.recorder().parked.park(frame, id, true) {
+            holder.stack.take_above(self.id, |frame, id, below| {
+                if holder.recorder().parked.park(frame, id, below, suspended) && suspended {
                     self.parked.push(id);
-                } else {
-                    holder.losses.task_overflows.add(1);
                 }
             });
         });
@@ -347,7 +343,7 @@ impl TaskCall {
     }
 
     fn end(&mut self, stay: Stay, outcome: Outcome, error: Option<&dyn Failure>) {
-        match self.leave(stay) {
+        match self.leave(stay, false) {
             Some((holder, now)) => self.account(holder, now, outcome, error),
             None => self.end_outside(),
         }
