@@ -209,15 +209,17 @@ fn ends_and_beginnings(shards: &[Cells; 2]) -> (u64, u64) {
 fn a_reader_never_sees_more_ends_than_beginnings() {
     check(3, || {
         let shards = Arc::new([Cells::new(), Cells::new()]);
-        let begun_here = Arc::clone(&shards);
+        let ended_there = Arc::clone(&shards);
+        shards[1].push(cell(0));
         let thread = thread::spawn(move || {
+            let begun_here = Arc::clone(&ended_there);
             begun_here[0].push(cell(0)).started.add(1);
-            let ended_there = Arc::clone(&begun_here);
             // The guard goes to another thread, whose shard counts the end.
-            let other = thread::spawn(move || ended_there[1].push(cell(0)).succeeded.add_published(1));
-            let own = begun_here[0].iter().next().unwrap();
-            own.started.add(1);
-            own.succeeded.add_published(1);
+            let other = thread::spawn(move || ended_there[1].iter().for_each(|cell| cell.succeeded.add_published(1)));
+            for cell in begun_here[0].iter() {
+                cell.started.add(1);
+                cell.succeeded.add_published(1);
+            }
             other.join().unwrap();
         });
         let (ends, beginnings) = ends_and_beginnings(&shards);

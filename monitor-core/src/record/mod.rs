@@ -8,8 +8,18 @@
 //! It is the only folder with unsafe code: shards, cells and octaves are shared by raw pointers that live as long as
 //! their recorder. Each block says why it holds; `loom_tests` checks the protocols.
 //!
-//! From the ground up: [`counter`] · [`durations`] · [`edges`] · [`cell`] · [`stack`] · [`tasks`] · [`roster`] ·
-//! [`registry`] · [`journal`] · [`shard`] · [`recorder`] · [`local`] · [`call`], [`task_call`] · [`reader`].
+//! From the ground up, each knowing only what stands before it:
+//!
+//! | modules | own |
+//! |---|---|
+//! | `sync`, `counter`, `quiet` | the atomics, a number with one writer, the way a slow path is kept out of reach |
+//! | `durations`, `edges`, `cell` | the figures of one operation on one thread |
+//! | `stack`, `tasks`, `parked` | what runs: on a thread, between two polls, on its way elsewhere |
+//! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
+//! | `fork`, `tsc`, `copies` | what the process and its machine are like |
+//! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
+//! | `note`, `call`, `sync_call`, `open_call`, `task_call` | one call from beginning to end |
+//! | `reader` | all of it added up |
 
 // The only unsafe code of the project, by design; see above.
 #![allow(unsafe_code)]

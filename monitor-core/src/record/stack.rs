@@ -108,7 +108,7 @@ impl Frame {
     pub(crate) fn take(&self, id: u64) -> Option<SavedFrame> {
         let saved = self.save(id);
         // An exchange and not a store, because its owner may put another call there at this moment.
-        self.id.shared().compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        self.id.shared().compare_exchange(id, 0, Ordering::AcqRel, Ordering::Acquire).ok()?;
         Some(saved)
     }
 
@@ -234,10 +234,12 @@ impl Stack {
     /// Takes a call's frame, from a thread that does not own this stack. `None` if the call is not here.
     #[cold]
     pub(crate) fn kill(&self, id: u64) -> Option<SavedFrame> {
-        let position = (1..DEPTH).find(|i| self.frames[*i].id.acquire() == id)?;
-        let parent = self.live_below(position).as_below();
-        let saved = self.frames[position].take(id)?;
-        Some(SavedFrame { parent, ..saved })
+        // From the top down, because `compact` moves frames down, and is in the new place before it leaves the old one.
+        (1..DEPTH).rev().filter(|position| self.frames[*position].id.acquire() == id).find_map(|position| {
+            let parent = self.live_below(position).as_below();
+            let saved = self.frames[position].take(id)?;
+            Some(SavedFrame { parent, ..saved })
+        })
     }
 
     /// The live frame on top, or the ground.

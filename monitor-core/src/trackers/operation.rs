@@ -218,6 +218,10 @@ impl fmt::Debug for OperationBuilder<'_> {
 /// It may be sent to another thread and end there. It counts once, wherever it ends; on the thread where it started it
 /// is the parent of what starts there until it ends.
 ///
+/// Across an `await` keep it in a future that is tracked itself: the guard then leaves the thread with that future and
+/// comes back with it. In a task that is not tracked it stays on the stack of the thread that polled it, and what other
+/// tasks do there in the meantime counts as its children.
+///
 /// ```
 /// use monitor_core::Monitor;
 ///
