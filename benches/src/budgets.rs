@@ -2,7 +2,7 @@
 //!
 //! The limits are the project's, stated in the README of the benches.
 
-use crate::floor::{UNIT, UNTRACKED};
+use crate::floor::{UNIT, UNTRACKED, UNTRACKED_FUNCTION};
 use crate::ours::keys;
 use crate::rounds::Row;
 use std::fmt;
@@ -33,7 +33,7 @@ enum Measure {
 }
 
 #[rustfmt::skip] // One line each, as in a table.
-const BUDGETS: [Budget; 9] = {
+const BUDGETS: [Budget; 10] = {
     use Measure::{Nanos, NanosOver, Ratio, TwoThreads};
     [
         Budget { name: "macro", row: keys::MACRO, what: "attribute, everything on", limit: 1.3, measure: Ratio },
@@ -42,6 +42,7 @@ const BUDGETS: [Budget; 9] = {
         Budget { name: "guard_two_threads", row: keys::GUARD, what: "guard, two threads to one", limit: 1.1, measure: TwoThreads },
         Budget { name: "sampled", row: keys::SAMPLED, what: "sampled 1 in 32", limit: 5.0, measure: Nanos },
         Budget { name: "switched_off", row: keys::OFF, what: "switched off, more than the body alone", limit: 1.0, measure: NanosOver(UNTRACKED) },
+        Budget { name: "switched_off_function", row: keys::OFF, what: "switched off, more than an untracked function", limit: 1.0, measure: NanosOver(UNTRACKED_FUNCTION) },
         Budget { name: "async_ready", row: keys::ASYNC, what: "async, ready at first poll", limit: 3.0, measure: Ratio },
         Budget { name: "runtime_name", row: keys::RUNTIME_NAME, what: "name at run time, more than the attribute", limit: 15.0, measure: NanosOver(keys::MACRO) },
         Budget { name: "runtime_label", row: keys::RUNTIME_LABEL, what: "label at run time, more than the attribute", limit: 40.0, measure: NanosOver(keys::MACRO) },

@@ -13,6 +13,9 @@ pub const UNIT: &str = "two_raw_clock_reads";
 /// The key of the row without any tracking.
 pub const UNTRACKED: &str = "untracked";
 
+/// The key of the row of a function as it is before the attribute is put on it.
+pub const UNTRACKED_FUNCTION: &str = "untracked_function";
+
 /// The floor's contenders.
 #[must_use]
 pub fn contenders() -> Vec<Contender> {
@@ -28,6 +31,7 @@ pub fn contenders() -> Vec<Contender> {
             repeat(calls, |x| shared_atomics(&clock, x));
         })
         .recorded(|| Ok(CALLS.load(Ordering::Relaxed))),
+        new(UNTRACKED_FUNCTION, "the body in an untracked function", |calls| repeat(calls, plain)),
         new(UNTRACKED, "the body alone", |calls| repeat(calls, body)),
     ]
 }
@@ -38,6 +42,15 @@ fn raw_reads(clock: &Clock, x: u64) -> Result<u64, BodyError> {
     let start = clock.raw();
     let result = body(x);
     black_box(clock.raw().wrapping_sub(start));
+    result
+}
+
+/// The shape that all contenders have, without the tracking.
+#[inline(never)]
+fn plain(x: u64) -> Result<u64, BodyError> {
+    let result = body(x);
+    // A tracked function comes back from its body, so this one must not jump there for good.
+    black_box(());
     result
 }
 

@@ -59,6 +59,8 @@
 //! |---|---|---|
 //! | `enabled` | yes | recording; without it everything compiles and does nothing |
 //! | `macros` | yes | the attributes |
+// Allowed in `record` alone.
+#![deny(unsafe_code)]
 // What lies on the way of every tracked call is inlined or kept apart by hand; `benches` shows what it is worth.
 #![allow(clippy::inline_always)]
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the model checker gets the recording structures alone"))]

@@ -155,6 +155,8 @@ impl Monitor {
 
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Monitor").field("service", &*self.recorder().service.lock()).finish_non_exhaustive()
+        // A copy: the formatter is code of the host, which must not run under the lock.
+        let service = self.recorder().service.lock().clone();
+        f.debug_struct("Monitor").field("service", &service).finish_non_exhaustive()
     }
 }

@@ -55,7 +55,8 @@ impl Durations {
             let buckets = unsafe { &*buckets };
             buckets.0[step].add(weight_before);
         }
-        self.newest_ns.set(ns);
+        // Published, so that who sees it sees the bucket of the one before.
+        self.newest_ns.publish(ns);
         self.newest_weight.set(weight);
         self.counted.add_published(weight);
     }
@@ -74,7 +75,8 @@ impl Durations {
 
     /// Adds what is counted here to a histogram, from any thread.
     ///
-    /// While the writer goes on, the result holds at least all that was counted when this began.
+    /// While the writer goes on, the result counts at least as many calls as had been counted when this began; the
+    /// durations of the last ones may be those of the calls that came meanwhile.
     pub(crate) fn add_to(&self, histogram: &mut Histogram) {
         // The total first: all but the newest of these durations are in their buckets by then, so what is missing
         // from the buckets below is the newest one, and what is there beyond the total came later.
@@ -82,7 +84,7 @@ impl Durations {
         if counted == 0 {
             return;
         }
-        let newest_ns = self.newest_ns.get();
+        let newest_ns = self.newest_ns.acquire();
         let mut in_buckets = 0_u64;
         for (number, slot) in self.octaves.iter().enumerate() {
             let octave = slot.load(Ordering::Acquire);

@@ -64,9 +64,11 @@ impl Recent {
         self.make_room(0);
     }
 
-    /// Takes over everything that is in a ring.
+    /// Takes over everything that is in a ring now.
     pub(crate) fn take_in(&mut self, ring: &mut Reader) {
-        while let Ok(record) = ring.pop() {
+        let ring_len = ring.slots();
+        // No more than are there now: the writer may go on and on.
+        for record in std::iter::repeat_with(|| ring.pop()).take(ring_len).map_while(Result::ok) {
             self.make_room(1);
             if self.capacity > 0 {
                 self.records.push_back(record);

@@ -7,6 +7,13 @@
 //! it is kept. The number of preemptions in one run is bounded where all of them would take minutes: faults of this kind
 //! need few (Musuvathi and Qadeer, *Iterative Context Bounding*, 2007).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, which deal in small numbers and fail by panicking"
+)]
+
 use loom::sync::Arc;
 use loom::thread;
 
@@ -15,7 +22,7 @@ use super::counter::Counter;
 use super::durations::Durations;
 use super::edges::Edges;
 use super::roster::Roster;
-use super::stack::{FIRST_NUMBER, GROUND, NUMBER_STEP, Stack};
+use super::stack::{FIRST_NUMBER, GROUND, NUMBER_STEP, SavedFrame, Stack};
 use super::sync::{Ordering, fence};
 use super::tasks::{TaskSlot, Tasks};
 use crate::base::buckets::index;
@@ -72,7 +79,9 @@ fn two_threads_register_while_a_third_walks_the_list() {
         });
         let seen: Vec<_> = roster.iter().map(|seat| seat.get()).collect();
         assert!(seen.iter().all(|value| [10, 20].contains(value)) && seen.len() <= 2, "{seen:?}");
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let mut all: Vec<_> = roster.iter().map(|seat| seat.get()).collect();
         all.sort_unstable();
         assert_eq!(all, [10, 20]);
@@ -129,9 +138,25 @@ fn a_histogram_read_while_it_is_written_misses_nothing_counted_before() {
         assert!(seen.count() >= before, "{before} were counted, {} read", seen.count());
         writer.join().unwrap();
         let mut exact = Histogram::new();
-        VALUES.iter().for_each(|ns| exact.record(*ns));
+        for ns in VALUES {
+            exact.record(ns);
+        }
         assert!(seen.since(&exact).is_empty(), "nothing was read that was never counted: {seen:?}");
         assert_eq!(read(&shared.0), exact);
+    });
+}
+
+#[test]
+fn a_duration_read_while_it_is_written_has_its_own_weight() {
+    check(2, || {
+        let durations = Arc::new(Durations::new());
+        let writer = {
+            let durations = Arc::clone(&durations);
+            thread::spawn(move || [(5, 3), (40, 1)].into_iter().for_each(|(ns, weight)| durations.record(ns, weight)))
+        };
+        let seen = read(&durations);
+        writer.join().unwrap();
+        assert!(seen.since(&read(&durations)).is_empty(), "nothing was read that was never counted: {seen:?}");
     });
 }
 
@@ -388,6 +413,46 @@ fn an_end_finds_its_call_while_the_stack_is_compacted() {
         assert_eq!(outside.join().unwrap(), Some(20), "it was there all the time");
         assert_eq!(views(&stack), [(3, 0), (4, 3)]);
         assert!(stack.kill(third).is_some() && stack.kill(third).is_none(), "it stands in one place");
+    });
+}
+
+#[test]
+fn a_frame_that_comes_back_is_its_calls_from_the_first_moment() {
+    check(3, || {
+        let stack = Arc::new(Stack::new());
+        let id = push_marked(&stack, 1);
+        let owner = {
+            let stack = Arc::clone(&stack);
+            thread::spawn(move || {
+                // A future gives way, another call is made, and the future is polled again in the same place.
+                pop(&stack, id);
+                let other = push_marked(&stack, 2);
+                pop(&stack, other);
+                let saved = SavedFrame { id, series: 0, since: 10, weight: 1, children_ns: 0, parent: None };
+                assert!(stack.restore(std::ptr::without_provenance(8), saved));
+            })
+        };
+        let seen = views(&stack);
+        assert!(seen.is_empty() || matches!(seen[..], [(1 | 2, 0)]), "{seen:?}");
+        owner.join().unwrap();
+        assert_eq!(views(&stack), [(1, 0)]);
+    });
+}
+
+#[test]
+fn no_call_is_seen_twice_while_the_stack_is_compacted() {
+    check(2, || {
+        let stack = Arc::new(Stack::new());
+        let [first, ..] = [1, 2, 3].map(|n| push(&stack, n));
+        assert!(stack.remove(first).is_some(), "a dead frame below live ones");
+        let owner = {
+            let stack = Arc::clone(&stack);
+            thread::spawn(move || push(&stack, 4))
+        };
+        let seen: Vec<_> = views(&stack).into_iter().map(|(call, _)| call).collect();
+        assert!(seen.is_sorted_by(|lower, upper| lower < upper), "each once, in order: {seen:?}");
+        owner.join().unwrap();
+        assert_eq!(views(&stack), [(2, 0), (3, 2), (4, 3)]);
     });
 }
 

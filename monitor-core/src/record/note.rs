@@ -95,8 +95,8 @@ fn allowed(from: &Counter, now: u64, interval: u64) -> bool {
 
 fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>) {
     let error = extras.error.and_then(describe);
-    let fields: Vec<_> = extras.fields.iter().map(|(key, value)| ((*key).to_owned(), bounded(value))).collect();
     let kept = quietly(|| {
+        let fields: Vec<_> = extras.fields.iter().map(|(key, value)| ((*key).to_owned(), bounded(value))).collect();
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
         let detail = (error.is_some() || !fields.is_empty()).then(|| Box::new(Detail { fields, error }));

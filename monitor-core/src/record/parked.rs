@@ -41,7 +41,8 @@ impl Parked {
 
     /// Takes a call's frame off its stack. False if the call has ended meanwhile.
     ///
-    /// The table has no bound of its own: it holds as many frames as the host holds guards, and loses none.
+    /// The table has no bound of its own: it holds as many frames as the host holds guards, and loses none. A guard that
+    /// was given to `mem::forget` keeps its entry, as it keeps its call in flight.
     pub(crate) fn park(&self, frame: &Frame, id: u64, parent: Option<Below>, suspended: bool) -> bool {
         let mut part = self.part(id).lock();
         let Some(frame) = frame.take(id) else { return false };

@@ -1,11 +1,12 @@
 //! A recorder: the shards of all threads, the registry of series, the settings. The one that a process has by itself,
 //! and those that a program makes.
 
+use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock};
 
 use super::cell::Recording;
@@ -33,7 +34,7 @@ pub(crate) struct Recorder {
     pub(crate) tsc: bool,
     /// Reading of the clock when the recorder was made.
     pub(crate) since: u64,
-    pub(crate) hash_state: RandomState,
+    pub(crate) hash_state: FixedState,
     registry: RwLock<Registry>,
     pub(crate) recent: Mutex<Recent>,
     pub(crate) parked: Parked,
@@ -46,6 +47,8 @@ pub(crate) struct Recorder {
     pub(crate) counts: Counts,
     /// Whether handles are counted; the recorder of the process is never freed.
     counted: bool,
+    /// The pointer that handles are counted by.
+    own: AtomicPtr<Self>,
     /// Of the process that made it: see [`fork`].
     generation: usize,
 }
@@ -69,6 +72,12 @@ pub(crate) struct Settings {
     pub(crate) clock: Clock,
 }
 
+/// A seed for hashes that nobody outside can know: the time, and where the system put the stack. `RandomState` would ask
+/// for memory, which must not be done while the process's recorder is made.
+fn seed(clock: &Clock) -> u64 {
+    clock.ticks() ^ (std::ptr::from_ref(clock).addr() as u64).rotate_left(32)
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -89,7 +98,7 @@ impl Recorder {
             since: settings.clock.ticks(),
             tsc: tsc::is_read_by(&settings.clock),
             clock: settings.clock.clone(),
-            hash_state: RandomState::default(),
+            hash_state: FixedState::with_seed(seed(&settings.clock)),
             registry: RwLock::new(Registry::default()),
             recent: Mutex::new(Recent::new(settings.recent)),
             parked: Parked::new(),
@@ -100,6 +109,7 @@ impl Recorder {
             record_interval: AtomicU64::new(0),
             counts: Counts::default(),
             counted,
+            own: AtomicPtr::new(std::ptr::null_mut()),
             generation: fork::generation(),
         };
         recorder.apply(settings);
@@ -190,21 +200,26 @@ unsafe impl Sync for RecorderRef {}
 impl RecorderRef {
     /// A recorder of its own.
     pub(crate) fn new(settings: Settings) -> Self {
-        let recorder = Arc::into_raw(Arc::new(Recorder::new(settings, true)));
+        let recorder = Arc::into_raw(Arc::new(Recorder::new(settings, true))).cast_mut();
         // SAFETY: `into_raw` never gives null.
-        Self(unsafe { NonNull::new_unchecked(recorder.cast_mut()) })
+        let this = Self(unsafe { NonNull::new_unchecked(recorder) });
+        this.own.store(recorder, Ordering::Release);
+        this
     }
 
     /// The recorder that the process has by itself, made when it is first asked for.
     pub(crate) fn of_process() -> Self {
         let mut process = PROCESS.load(Ordering::Acquire);
         if process.is_null() {
-            let made = Box::into_raw(Box::new(Recorder::new(Settings::default(), false)));
+            let made = Self::place(Recorder::new(Settings::default(), false));
             process = match PROCESS.compare_exchange(process, made, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => made,
                 Err(earlier) => {
-                    // SAFETY: made above and given to nobody.
-                    drop(unsafe { Box::from_raw(made) });
+                    // SAFETY: made above and given to nobody, with the same allocator and layout.
+                    unsafe {
+                        made.drop_in_place();
+                        System.dealloc(made.cast(), Layout::new::<Recorder>());
+                    }
                     earlier
                 }
             };
@@ -213,12 +228,31 @@ impl RecorderRef {
         Self(unsafe { NonNull::new_unchecked(process) })
     }
 
+    /// Puts a recorder in memory of the system's own allocator: that of the program may be tracked, and a tracked call
+    /// from there would ask for the recorder that is just being made.
+    fn place(recorder: Recorder) -> *mut Recorder {
+        let layout = Layout::new::<Recorder>();
+        // SAFETY: a recorder is not of size zero.
+        #[expect(clippy::cast_ptr_alignment, reason = "the layout is that of a recorder")]
+        let place = unsafe { System.alloc(layout) }.cast::<Recorder>();
+        if place.is_null() {
+            handle_alloc_error(layout);
+        }
+        // SAFETY: just allocated for it.
+        unsafe { place.write(recorder) };
+        place
+    }
+
     /// A handle on a recorder that is known to be alive.
     #[inline(always)]
     pub(crate) fn to(recorder: &Recorder) -> Self {
         if recorder.counted {
+            // Not the address of the reference: only this pointer may reach the count beside the recorder.
+            let own = recorder.own.load(Ordering::Acquire);
             // SAFETY: every counted recorder was made by `new` from an `Arc`, and the reference says that it lives.
-            unsafe { Arc::increment_strong_count(std::ptr::from_ref(recorder)) };
+            unsafe { Arc::increment_strong_count(own) };
+            // SAFETY: it was stored by `new`, from `into_raw`, before anybody had the recorder.
+            return Self(unsafe { NonNull::new_unchecked(own) });
         }
         Self(NonNull::from(recorder))
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::cell::Recording;
@@ -28,7 +28,7 @@ pub(crate) struct Identity<'a> {
 
 impl Identity<'_> {
     #[inline]
-    pub(crate) fn hash(&self, state: &RandomState) -> u64 {
+    pub(crate) fn hash(&self, state: &FixedState) -> u64 {
         let mut hasher = state.build_hasher();
         for text in [self.name, self.kind, self.component] {
             hasher.write(text.as_bytes());
@@ -145,7 +145,7 @@ impl Registry {
     }
 
     /// The series of an identity that needs no change, or the overflow series that it belongs to for good.
-    pub(crate) fn find(&self, state: &RandomState, identity: &Identity<'_>, limits: Limits) -> Option<Found> {
+    pub(crate) fn find(&self, state: &FixedState, identity: &Identity<'_>, limits: Limits) -> Option<Found> {
         let within = |series| Found { series, cap: Cap::Within, changed: false };
         if let Some(series) = self.lookup(state, identity) {
             return Some(within(series));
@@ -163,7 +163,7 @@ impl Registry {
     /// The series of an identity, made now if there is none yet and the caps allow it.
     pub(crate) fn find_or_insert(
         &mut self,
-        state: &RandomState,
+        state: &FixedState,
         identity: &Identity<'_>,
         recording: Recording,
         limits: Limits,
@@ -180,7 +180,7 @@ impl Registry {
         })
     }
 
-    fn lookup(&self, state: &RandomState, identity: &Identity<'_>) -> Option<Arc<Series>> {
+    fn lookup(&self, state: &FixedState, identity: &Identity<'_>) -> Option<Arc<Series>> {
         let candidates = self.by_hash.get(&identity.hash(state))?;
         let found = candidates.iter().filter_map(|number| self.series.get(*number as usize));
         found.into_iter().find(|series| series.is(identity)).cloned()
@@ -195,7 +195,7 @@ impl Registry {
         }
     }
 
-    fn insert(&mut self, state: &RandomState, identity: &Identity<'_>, recording: Recording, cap: Cap) -> Arc<Series> {
+    fn insert(&mut self, state: &FixedState, identity: &Identity<'_>, recording: Recording, cap: Cap) -> Arc<Series> {
         let number = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         let series = Arc::new(Series {
             number,
@@ -255,7 +255,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { operations: 3, label_sets: 4 };
 
-    fn get(registry: &mut Registry, state: &RandomState, name: &str, labels: &[(&str, &str)]) -> Found {
+    fn get(registry: &mut Registry, state: &FixedState, name: &str, labels: &[(&str, &str)]) -> Found {
         let identity = Identity { name, kind: "function", component: "", labels };
         registry.find_or_insert(state, &identity, RecordPolicy::Auto.recording(), LIMITS)
     }
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn one_identity_is_one_series() {
-        let (mut registry, state) = (Registry::default(), RandomState::default());
+        let (mut registry, state) = (Registry::default(), FixedState::with_seed(7));
         let a = get(&mut registry, &state, "a", &[]).series.number;
         let b = get(&mut registry, &state, "b", &[("k", "v")]).series.number;
         assert_ne!(a, b);
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn names_over_the_cap_share_one_series() {
-        let (mut registry, state) = (Registry::default(), RandomState::default());
+        let (mut registry, state) = (Registry::default(), FixedState::with_seed(7));
         let found: Vec<_> = (0..50).map(|i| get(&mut registry, &state, &format!("op{i}"), &[])).collect();
         assert_eq!(found.iter().filter(|f| f.cap == Cap::Within).count(), 3);
         assert!(found.iter().filter(|f| f.cap == Cap::Operations).all(|f| &*f.series.name == OVERFLOW));
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn label_sets_over_the_cap_share_one_series_of_their_operation() {
-        let (mut registry, state) = (Registry::default(), RandomState::default());
+        let (mut registry, state) = (Registry::default(), FixedState::with_seed(7));
         for i in 0..50 {
             let found = get(&mut registry, &state, "op", &[("user", &i.to_string())]);
             assert_eq!(found.cap, if i < 4 { Cap::Within } else { Cap::LabelSets }, "{i}");
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_name_that_had_to_be_cut_is_found_again() {
-        let (mut registry, state) = (Registry::default(), RandomState::default());
+        let (mut registry, state) = (Registry::default(), FixedState::with_seed(7));
         let long = "x".repeat(1_000);
         let first = get(&mut registry, &state, &long, &[("bad key", "v")]);
         let again = get(&mut registry, &state, &long, &[("bad key", "v")]);

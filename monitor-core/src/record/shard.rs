@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rtrb::RingBuffer;
@@ -46,6 +46,9 @@ pub(crate) struct Shard<H> {
     reader: Mutex<Option<Reader>>,
     thread: Mutex<Arc<str>>,
 }
+
+/// Shards made in this process.
+static SHARDS: AtomicU64 = AtomicU64::new(0);
 
 /// What this shard could not keep.
 pub(crate) struct Losses {
@@ -111,8 +114,10 @@ impl<H> Shard<H> {
             tsc,
             clock: clock.clone(),
             last_tick: Counter::new(clock.ticks()),
-            // Each of 65,536 shards has room for 2^40 calls before it comes to the numbers that the next one began with.
-            next_number: Counter::new((number as u64) << 48 | FIRST_NUMBER),
+            // Each of 65,536 shards of the process has room for 2^41 calls before it comes to the numbers that the next
+            // one began with. Of the process, not of the recorder: a forked child goes on with other numbers than those
+            // of the calls that it inherited.
+            next_number: Counter::new((SHARDS.fetch_add(1, Ordering::Relaxed) << 48) | FIRST_NUMBER),
             random: Counter::new((number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             own: UnsafeCell::new(Own {
                 by_site: Vec::new(),

@@ -19,6 +19,9 @@ pub(crate) const DEPTH: usize = 64;
 #[cfg(loom)]
 pub(crate) const DEPTH: usize = 4;
 
+/// How often a reader tries to meet a stack while no frame is moved.
+const READS: usize = if cfg!(loom) { 1 } else { 64 };
+
 /// The id of the ground, which every stack stands on and which never ends.
 pub(crate) const GROUND: u64 = u64::MAX;
 
@@ -57,6 +60,14 @@ impl Frame {
             weight: Counter::new(0),
             children_ns: Counter::new(0),
         }
+    }
+
+    /// Writes all but the id. A reader that sees any of it sees that the frame was dead before.
+    fn fill(&self, cell: *const Cell, weight: u64, since: u64, children_ns: u64) {
+        self.cell.store(cell.cast_mut(), Ordering::Release);
+        self.weight.publish(weight);
+        self.children_ns.set(children_ns);
+        self.since.publish(since);
     }
 
     #[inline(always)]
@@ -161,6 +172,8 @@ pub(crate) struct Popped<'a> {
 pub(crate) struct Stack {
     /// Frames in use, the ground included. Written by the owner.
     depth: AtomicUsize,
+    /// Odd while frames are moved, and another one with every call that comes back to a stack. Written by the owner.
+    moves: Counter,
     frames: [Frame; DEPTH],
 }
 
@@ -168,6 +181,7 @@ impl Stack {
     pub(crate) fn new() -> Self {
         Self {
             depth: AtomicUsize::new(1),
+            moves: Counter::new(0),
             frames: std::array::from_fn(|i| Frame::new(if i == 0 { GROUND } else { 0 })),
         }
     }
@@ -283,10 +297,19 @@ impl Stack {
     /// one now, so the call will be looked for when it ends. False if the stack is full.
     #[cold]
     pub(crate) fn restore(&self, cell: *const Cell, saved: SavedFrame) -> bool {
-        let Some(id) = self.push(cell, 0, saved.weight, || saved.since) else { return false };
-        let frame = &self.frames[position_in(id)];
-        frame.children_ns.set(saved.children_ns);
+        let mut depth = self.depth.load(Ordering::Relaxed);
+        if depth >= DEPTH {
+            depth = self.compact();
+            if depth >= DEPTH {
+                return false;
+            }
+        }
+        let frame = &self.frames[depth];
+        frame.fill(cell, saved.weight, saved.since, saved.children_ns);
+        // The same id may come to the same place once more, which a reader cannot see by the id alone.
+        self.moves.add_published(2);
         frame.id.publish(saved.id);
+        self.depth.store(depth + 1, Ordering::Release);
         true
     }
 
@@ -308,6 +331,7 @@ impl Stack {
     /// ends, because its id says another position.
     #[cold]
     fn compact(&self) -> usize {
+        self.moves.add_published(1);
         let mut to = 1;
         for from in 1..DEPTH {
             let (frame, id) = (&self.frames[from], self.frames[from].id());
@@ -316,10 +340,7 @@ impl Stack {
             }
             if from != to {
                 let target = &self.frames[to];
-                target.cell.store(frame.cell().cast_mut(), Ordering::Release);
-                target.weight.publish(frame.weight());
-                target.since.publish(frame.since());
-                target.children_ns.set(frame.children_ns());
+                target.fill(frame.cell(), frame.weight(), frame.since(), frame.children_ns());
                 target.id.publish(id);
                 // The call is in both places for a moment. If it is ended from outside now, which happens once, it is
                 // taken from one of them, and must not live on in the other.
@@ -331,6 +352,7 @@ impl Stack {
             to += 1;
         }
         self.depth.store(to, Ordering::Release);
+        self.moves.add_published(1);
         to
     }
 
@@ -338,8 +360,15 @@ impl Stack {
         self.frames[..position].iter().rev().find(|frame| frame.id() != 0).unwrap_or(&self.frames[0])
     }
 
-    /// The live frames from the bottom up, from any thread. A frame that changes meanwhile is left out.
+    /// The live frames from the bottom up, from any thread. A frame that changes meanwhile is left out, and so are all
+    /// while frames are moved again and again.
     pub(crate) fn read(&self) -> Vec<FrameView> {
+        (0..READS).find_map(|_| self.read_once()).unwrap_or_default()
+    }
+
+    /// `None` if frames were moved meanwhile: one call may have been seen twice then, or parts of two as one.
+    fn read_once(&self) -> Option<Vec<FrameView>> {
+        let moves = self.moves.acquire();
         let depth = self.depth.load(Ordering::Acquire).min(DEPTH);
         let mut parent = GROUND;
         let mut views = Vec::new();
@@ -347,13 +376,13 @@ impl Stack {
             let id = frame.id.acquire();
             let cell = frame.cell.load(Ordering::Acquire).cast_const();
             let since = frame.since.acquire();
-            fence(Ordering::Acquire);
-            if id != 0 && frame.id.get() == id {
+            // Acquired again: whoever sees an id that came back sees that it was moved.
+            if id != 0 && frame.id.acquire() == id {
                 views.push(FrameView { id, cell, since, parent });
                 parent = id;
             }
         }
-        views
+        (moves & 1 == 0 && self.moves.get() == moves).then_some(views)
     }
 }
 

@@ -176,7 +176,7 @@ impl TaskCall {
         self.on_own_recorder(|task| {
             let Some(stay) = task.enter() else {
                 drop_future();
-                return task.end_outside();
+                return task.end_outside(Outcome::Cancelled);
             };
             let mut unwinding = Unwinding { task, stay: Some(stay) };
             drop_future();
@@ -313,8 +313,8 @@ impl TaskCall {
             }
         }
         if let Some(slot) = &self.slot {
-            slot.task().polls.set(self.polls);
-            slot.task().busy_ns.set(self.busy_ns);
+            slot.task().polls.publish(self.polls);
+            slot.task().busy_ns.publish(self.busy_ns);
         }
     }
 
@@ -345,15 +345,15 @@ impl TaskCall {
     fn end(&mut self, stay: Stay, outcome: Outcome, error: Option<&dyn Failure>) {
         match self.leave(stay, false) {
             Some((holder, now)) => self.account(holder, now, outcome, error),
-            None => self.end_outside(),
+            None => self.end_outside(outcome),
         }
     }
 
     /// Ends the call where its own recorder cannot be entered: at the end of a thread.
     #[cold]
-    fn end_outside(&mut self) {
+    fn end_outside(&mut self, outcome: Outcome) {
         if let Some(recorder) = self.recorder.clone() {
-            with_borrowed(&recorder, |holder| self.account(holder, holder.now(), Outcome::Cancelled, None));
+            with_borrowed(&recorder, |holder| self.account(holder, holder.now(), outcome, None));
         }
         self.close();
     }
@@ -411,7 +411,7 @@ impl Drop for TaskCall {
     fn drop(&mut self) {
         // Only when the future around it was forgotten half-way by a panic in its destructor.
         if self.state == State::Running {
-            self.end_outside();
+            self.end_outside(Outcome::Cancelled);
         }
     }
 }
