@@ -186,6 +186,7 @@ fn generic_result<T, E>(value: Result<T, E>) -> Result<T, E> {
 }
 
 #[track_operation]
+#[expect(clippy::unnecessary_wraps, reason = "it is so, and seen through the attribute")]
 fn panics(when: bool) -> Result<(), Silent> {
     assert!(!when, "on purpose");
     Ok(())

@@ -40,6 +40,20 @@ pub(crate) struct Args {
     pub(crate) moved: bool,
 }
 
+impl Args {
+    /// Whether an argument names something of the program: without the attribute that might seem unused.
+    pub(crate) fn uses_the_program(&self) -> bool {
+        let computed = |label: &Pair| !matches!(&*label.value, Expr::Lit(_));
+        self.labels.iter().flatten().any(computed)
+            || self.fields.is_some()
+            || self.items.is_some()
+            || self.bytes.is_some()
+            || self.items_from.is_some()
+            || self.error_if.is_some()
+            || self.krate.is_some()
+    }
+}
+
 /// Marks an attribute that has been moved behind the others of its item.
 pub(crate) const MOVED: &str = "__moved";
 

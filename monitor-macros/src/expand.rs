@@ -1,7 +1,7 @@
 //! From a function and its arguments to the tracked function.
 //!
-//! The rules that every form keeps: the tokens before the body go out as they came in; the body goes out once; no type
-//! of the host is written again. The names made here are invisible to the body (`mixed_site`), and what the compiler
+//! The rules that every form keeps: the tokens before the body go out as they came in; the body is compiled once; no
+//! type of the host is written again. The names made here are invisible to the body (`mixed_site`), and what the compiler
 //! or clippy finds in made tokens it takes for a macro's and keeps to itself.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
@@ -23,7 +23,19 @@ pub(crate) fn function(item: TokenStream, function: &Function, args: &Args) -> R
     if is_async && !args.moved && order::has_rewriting(&function.attributes) {
         return order::moved_to_the_end(item, args.krate.as_deref(), "track_operation", &args.written());
     }
-    Ok(tracked(function, args))
+    let tracked = tracked(function, args);
+    Ok(if args.uses_the_program() { tracked } else { as_written_for_clippy(&item, &tracked) })
+}
+
+/// The tracked function, but for clippy the function as it was written: some lints look at a function from outside, and
+/// would not look into the closure that the body becomes.
+fn as_written_for_clippy(written: &TokenStream, tracked: &TokenStream) -> TokenStream {
+    quote_spanned! {Span::mixed_site()=>
+        #[cfg(clippy)]
+        #written
+        #[cfg(not(clippy))]
+        #tracked
+    }
 }
 
 fn tracked(function: &Function, args: &Args) -> TokenStream {

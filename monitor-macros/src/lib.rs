@@ -61,17 +61,21 @@
 //!
 //! # What it does to the function
 //!
-//! Its attributes, visibility and signature go out as they came in; the body goes out once. It becomes a closure that is
+//! Its attributes, visibility and signature go out as they came in; the body is compiled once. It becomes a closure that is
 //! called at once, or an async block, and stays where it is in three cases: `-> !`, `-> impl Fn(..)`, and
 //! `#[track_caller]`, where `return`s and the last expression are read in place: there a failure through `?` is counted
 //! but its text is not kept.
 //!
-//! The closure has two effects. Arguments that the body uses may be dropped in another order when one of them is `mut`
-//! or `&mut`. And lints that look at a function from outside do not look into it: `unconditional_recursion`,
-//! `clippy::unnecessary_wraps`, `clippy::needless_pass_by_value` beside a `mut` or `&mut` argument;
-//! `clippy::unused_async` and `clippy::manual_async_fn` see a future that is awaited; `clippy::needless_return` does not
-//! see the rewritten `return` of a `#[track_caller]` function. All other lints find what they found, and none comes up
-//! because of the attribute.
+//! Arguments that the body uses may be dropped in another order when one of them is `mut` or `&mut`.
+//!
+//! Clippy is shown the function as it was written (`#[cfg(clippy)]`), so its lints, and the compiler's when clippy runs,
+//! find what they found. Where an argument of the attribute uses something of the program (`fields`, `items`, `bytes`,
+//! `items_from`, `error_if`, `crate`, a computed label) clippy is shown the tracked function, since that something could
+//! seem unused otherwise; and the compiler alone always sees it. There, lints that look at a function from outside do not
+//! look into the closure: `unconditional_recursion`, `clippy::unnecessary_wraps`, `clippy::needless_pass_by_value`
+//! beside a `mut` or `&mut` argument; `clippy::unused_async` and `clippy::manual_async_fn` see a future that is awaited;
+//! `clippy::needless_return` does not see the rewritten `return` of a `#[track_caller]` function. All other lints find
+//! what they found, and none comes up because of the attribute.
 //!
 //! # Features
 //!

@@ -96,6 +96,7 @@ async fn gives_iterator(values: &[u32]) -> Result<impl Iterator<Item = &u32>, St
 }
 
 #[track_operation]
+#[expect(clippy::manual_async_fn, reason = "it is so, and seen through the attribute")]
 fn impl_future(a: u32) -> impl Future<Output = u32> {
     async move { ready(a).await }
 }

@@ -93,6 +93,7 @@ fn caller_macro(a: u32) -> String {
 
 #[track_caller]
 #[track_operation]
+#[expect(clippy::unnecessary_wraps, reason = "it is so, and seen through the attribute")]
 fn caller_coerced(a: &[u8; 2]) -> Option<&[u8]> {
     if a[0] == 0 {
         return Some(a);
@@ -103,6 +104,7 @@ fn caller_coerced(a: &[u8; 2]) -> Option<&[u8]> {
 #[cfg(target_arch = "x86_64")]
 #[track_operation]
 #[target_feature(enable = "sse2")]
+#[expect(clippy::unnecessary_wraps, reason = "it is so, and seen through the attribute")]
 fn with_feature(a: u32) -> Option<u32> {
     Some(a)
 }
