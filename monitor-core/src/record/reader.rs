@@ -1,5 +1,6 @@
 //! Reading: all shards added up into plain values, while their threads go on.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,12 +199,12 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             // SAFETY: a frame with an id has a cell of a shard of this recorder, which lives as long as it.
             let Some(cell) = (unsafe { frame.cell.as_ref() }) else { continue };
             if let Some(mut operation) = describe(cell.series, frame.id, frame.since, frame.parent) {
-                operation.thread.clone_from(&thread);
-                if seen.insert(frame.id, found.len()).is_some() {
-                    // It went from one stack to another while they were read.
-                    continue;
+                // Seen already if it went from one stack to another while they were read.
+                if let Entry::Vacant(place) = seen.entry(frame.id) {
+                    operation.thread.clone_from(&thread);
+                    place.insert(found.len());
+                    found.push(operation);
                 }
-                found.push(operation);
             }
         }
     }
