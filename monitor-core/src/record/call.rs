@@ -4,7 +4,7 @@
 //! straight way (same thread, on top of the stack, success, nothing remarkable) is [`begin`] and [`succeed_timed`]; all else
 //! goes to [`end_elsewhere`], which knows every case.
 
-use super::cell::Cell;
+use super::cell::{Cell, Recording};
 use super::local::{current, is_current, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
@@ -14,7 +14,6 @@ use super::roster::Seat;
 use super::stack::{Below, GROUND, Popped, Stack};
 use super::tasks::TaskSlot;
 use crate::model::Outcome;
-use crate::record::cell::Recording;
 
 /// What is held of a call that runs, in one word: the id of its frame, or the address of a [`Loose`] call, or zero for a
 /// call that is not recorded.
@@ -114,12 +113,17 @@ pub(super) fn begin_sampled(holder: Holder<'_>, cell: &Cell, sample: u32) -> Tok
 /// Begins a call of a sampled operation, unless it is one to be timed.
 #[inline(always)]
 pub(super) fn begin_untimed(holder: Holder<'_>, cell: &Cell) -> Option<Token> {
+    passes_untimed(cell).then(|| begin_weighted(holder, cell, 0))
+}
+
+/// Whether the next call of a sampled operation passes untimed, which is then counted.
+#[inline(always)]
+fn passes_untimed(cell: &Cell) -> bool {
     let skip = cell.skip.get();
-    if skip == 0 {
-        return None;
+    if skip > 0 {
+        cell.skip.set(skip - 1);
     }
-    cell.skip.set(skip - 1);
-    Some(begin_weighted(holder, cell, 0))
+    skip > 0
 }
 
 #[inline(always)]
@@ -140,9 +144,7 @@ pub(super) fn start_of(holder: Holder<'_>, weight: u64) -> u64 {
 /// The number of calls that the next one stands for; zero if it is not timed. See [`begin_sampled`].
 #[inline]
 pub(super) fn next_weight(holder: Holder<'_>, cell: &Cell, sample: u32) -> u64 {
-    let skip = cell.skip.get();
-    if skip > 0 {
-        cell.skip.set(skip - 1);
+    if passes_untimed(cell) {
         return 0;
     }
     let weight = cell.gap.get();
@@ -160,9 +162,38 @@ fn begin_too_deep(holder: Holder<'_>, cell: &Cell, weight: u64) -> Token {
     Token::of_loose(Loose { seat, cell, id, since, weight, nested: true, slot: None })
 }
 
-/// Begins a call on a shard that is given back at once.
+/// Begins a call of an identity on the thread's own shard. `site` remembers it under a call site.
+#[inline(always)]
+pub(super) fn begin_identified(
+    holder: Holder<'_>,
+    identity: &Identity<'_>,
+    recording: Recording,
+    site: Option<usize>,
+    sample: u32,
+) -> Token {
+    if holder.is_off() {
+        return Token::INERT;
+    }
+    match meet(holder, identity, recording, site) {
+        Some(cell) if sample > 1 => begin_sampled(holder, cell, sample),
+        Some(cell) => begin(holder, cell),
+        None => Token::INERT,
+    }
+}
+
+/// Begins a call of a recorder that this thread does not record into.
 #[cold]
-pub(super) fn begin_borrowed(holder: Holder<'_>, cell: &Cell) -> Token {
+#[inline(never)]
+pub(super) fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording) -> Token {
+    let begun = with_borrowed(recorder, |holder| {
+        let cell = if holder.is_off() { None } else { meet(holder, identity, recording, None) };
+        cell.map(|cell| begin_borrowed(holder, cell))
+    });
+    begun.flatten().unwrap_or(Token::INERT)
+}
+
+/// Begins a call on a shard that is given back at once.
+fn begin_borrowed(holder: Holder<'_>, cell: &Cell) -> Token {
     cell.started.add(1);
     let (id, since) = (holder.next_number(), holder.now());
     let slot = quietly(|| holder.tasks.claim(id, cell.series, since, GROUND)).flatten();

@@ -85,8 +85,8 @@ impl Drop for Claimed {
 #[cold]
 #[inline(never)]
 pub(crate) fn attach<'a>() -> Option<Holder<'a>> {
-    let recorder = RecorderRef::of_process_unless_quiet()?;
     let attached = quietly(|| {
+        let recorder = RecorderRef::of_process();
         OF_PROCESS.try_with(|claimed| {
             let mut claimed = claimed.try_borrow_mut().ok()?;
             let claim = Claimed::new(&recorder);
@@ -105,16 +105,6 @@ fn name_holder(slot: Slot) {
     let name = thread.name().map_or_else(|| Arc::from(format!("{:?}", thread.id())), Arc::from);
     // SAFETY: the caller has just claimed the seat on this thread, and nothing can reach it until the thread's shard is set.
     unsafe { Holder::new(&*slot).set_thread(name) }
-}
-
-impl RecorderRef {
-    /// The process's recorder, or `None` and a count where asking for it could recurse.
-    fn of_process_unless_quiet() -> Option<Self> {
-        if quiet::is_quiet() {
-            return None;
-        }
-        quietly(Self::of_process)
-    }
 }
 
 /// Whether a tracked call that finds no shard is one made from within the recorder, which is counted.

@@ -2,11 +2,9 @@
 
 use std::mem::ManuallyDrop;
 
-use super::call::{
-    Call, Token, begin, begin_borrowed, begin_sampled, end_elsewhere, meet, succeed_timed, succeed_untimed,
-};
+use super::call::{Call, Token, begin_identified, begin_outside, end_elsewhere, succeed_timed, succeed_untimed};
 use super::cell::Recording;
-use super::local::{attach, current, with_borrowed};
+use super::local::{attach, current};
 use super::note::{Extras, Failure};
 use super::recorder::{Holder, RecorderRef};
 use super::registry::Identity;
@@ -141,32 +139,21 @@ fn begin_named(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recor
     if !cfg!(feature = "enabled") {
         return Token::INERT;
     }
-    let Some(holder) = current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder)) else {
-        return begin_outside(recorder, identity, recording, sample);
-    };
-    if holder.is_off() {
-        return Token::INERT;
-    }
-    match meet(holder, identity, recording, None) {
-        Some(cell) if sample > 1 => begin_sampled(holder, cell, sample),
-        Some(cell) => begin(holder, cell),
-        None => Token::INERT,
+    match current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder)) {
+        Some(holder) => begin_identified(holder, identity, recording, None, sample),
+        None => begin_elsewhere(recorder, identity, recording, sample),
     }
 }
 
 /// Begins a call of a recorder that this thread does not record into, or does so for the first time.
 #[cold]
 #[inline(never)]
-fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Token {
+fn begin_elsewhere(recorder: &RecorderRef, identity: &Identity<'_>, recording: Recording, sample: u32) -> Token {
     if recorder.is_inherited() {
         return begin_named(&RecorderRef::of_process(), identity, recording, sample);
     }
     if current().is_none() && attach().is_some() {
         return begin_named(recorder, identity, recording, sample);
     }
-    let begun = with_borrowed(recorder, |holder| {
-        let cell = if holder.is_off() { None } else { meet(holder, identity, recording, None) }?;
-        Some(begin_borrowed(holder, cell))
-    });
-    begun.flatten().unwrap_or(Token::INERT)
+    begin_outside(recorder, identity, recording)
 }

@@ -4,12 +4,12 @@
 //! [`enter`], and later [`leave`]. That keeps the host's functions small and their registers free.
 
 use super::call::{
-    Call, Token, begin, begin_borrowed, begin_sampled, begin_untimed, end_elsewhere, meet, sorted, succeed_timed,
-    succeed_untimed,
+    Call, Token, begin, begin_identified, begin_outside, begin_sampled, begin_untimed, end_elsewhere, sorted,
+    succeed_timed, succeed_untimed,
 };
 use super::call_site::CallSite;
 use super::cell::Cell;
-use super::local::{self, attach, current, with_borrowed};
+use super::local::{self, attach, current};
 use super::note::{Extras, Failure};
 use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef};
@@ -207,20 +207,9 @@ fn enter_new(site: &'static CallSite, labels: &[(&'static str, &str)]) -> Token 
     let labels = sorted(spec.labels.iter().copied().chain(labels.iter().copied()));
     let identity = site.identity(&labels);
     let recording = spec.record.recording();
-    let Some(holder) = current().or_else(attach) else {
+    match current().or_else(attach) {
+        Some(holder) => begin_identified(holder, &identity, recording, number, spec.sample),
         // The thread is at its end, its thread-locals are gone.
-        let begun = with_borrowed(&RecorderRef::of_process(), |holder| {
-            let cell = if holder.is_off() { None } else { meet(holder, &identity, recording, None) };
-            cell.map(|cell| begin_borrowed(holder, cell))
-        });
-        return begun.flatten().unwrap_or(Token::INERT);
-    };
-    if holder.is_off() {
-        return Token::INERT;
-    }
-    match meet(holder, &identity, recording, number) {
-        Some(cell) if spec.sample > 1 => begin_sampled(holder, cell, spec.sample),
-        Some(cell) => begin(holder, cell),
-        None => Token::INERT,
+        None => begin_outside(&RecorderRef::of_process(), &identity, recording),
     }
 }

@@ -7,7 +7,7 @@
 
 use std::task::Poll;
 
-use super::call::{cell_of, count_outcome, meet, next_weight, parent_of, sorted, start_of};
+use super::call::{add_extras, cell_of, count_outcome, meet, next_weight, parent_of, sorted, start_of};
 use super::call_site::CallSite;
 use super::cell::{Cell, Recording};
 use super::local::{attach, current, is_current, scope, with_borrowed};
@@ -372,14 +372,11 @@ impl TaskCall {
             cell.busy_ns.add(self.busy_ns.wrapping_mul(self.weight));
         }
         cell.polls.add(self.polls);
-        if self.items | self.bytes != 0 {
-            cell.items.add_saturating(self.items);
-            cell.bytes.add_saturating(self.bytes);
-        }
+        let (items, bytes, polls, busy_ns) = (self.items, self.bytes, self.polls, self.busy_ns);
+        let extras = Extras { items, bytes, fields: &self.fields, error, polls, busy_ns };
+        add_extras(cell, &extras);
         count_outcome(cell, outcome);
         if outcome != Outcome::Success || (timed && cell.is_notable(ns, now)) {
-            let (items, bytes, polls, busy_ns) = (self.items, self.bytes, self.polls, self.busy_ns);
-            let extras = Extras { items, bytes, fields: &self.fields, error, polls, busy_ns };
             note(holder, cell, &Ended { id: self.id, timed, ns, now, parent, outcome }, extras);
         }
     }
