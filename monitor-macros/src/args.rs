@@ -76,38 +76,31 @@ pub(crate) enum Place {
     Block,
 }
 
+/// What may stand on a function; the last one only inside a block.
+const OF_A_FUNCTION: &[&str] = &[
+    "name",
+    "kind",
+    "component",
+    "labels",
+    "fields",
+    "items",
+    "bytes",
+    "items_from",
+    "sample",
+    "record",
+    "error_if",
+    "crate",
+    "skip",
+];
+
 impl Place {
     const fn allowed(self) -> &'static [&'static str] {
         match self {
-            Place::Function => &[
-                "name",
-                "kind",
-                "component",
-                "labels",
-                "fields",
-                "items",
-                "bytes",
-                "items_from",
-                "sample",
-                "record",
-                "error_if",
-                "crate",
-            ],
-            Place::Inside => &[
-                "name",
-                "kind",
-                "component",
-                "labels",
-                "fields",
-                "items",
-                "bytes",
-                "items_from",
-                "sample",
-                "record",
-                "error_if",
-                "crate",
-                "skip",
-            ],
+            Place::Function => match OF_A_FUNCTION.split_last() {
+                Some((_skip, others)) => others,
+                None => OF_A_FUNCTION,
+            },
+            Place::Inside => OF_A_FUNCTION,
             Place::Block => &["kind", "component", "labels", "sample", "record", "crate"],
         }
     }
