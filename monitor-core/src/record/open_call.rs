@@ -2,11 +2,12 @@
 
 use std::mem::ManuallyDrop;
 
-use super::call::{Call, Token, begin_identified, begin_outside, end_elsewhere, succeed_timed, succeed_untimed};
+use super::call::{Call, Token, begin, begin_identified, begin_outside, end_elsewhere, succeed_timed, succeed_untimed};
+use super::call_site::RecordPolicy;
 use super::cell::Recording;
 use super::local::{attach, current};
 use super::note::{Extras, Failure};
-use super::recorder::{Holder, RecorderRef};
+use super::recorder::{Holder, Recorder, RecorderRef};
 use super::registry::Identity;
 use crate::model::{FieldValue, Outcome};
 
@@ -62,6 +63,13 @@ impl OpenCall {
     ) -> Self {
         let call = Call::new(begin_named(&recorder, identity, recording, sample));
         Self { call, recorder, items, bytes, fields, was_panicking: std::thread::panicking() }
+    }
+
+    /// Begins a call of an operation of which nothing but the name was given.
+    #[inline(always)]
+    pub(crate) fn begin_bare(recorder: RecorderRef, name: &str) -> Self {
+        let call = begin_bare(&recorder, name);
+        Self { call, recorder, items: 0, bytes: 0, fields: Fields::default(), was_panicking: std::thread::panicking() }
     }
 
     /// From now on the call is ended in any case unless a panic prevents it.
@@ -132,6 +140,22 @@ impl Drop for OpenCall {
         let outcome = if panicked { Outcome::Panicked } else { Outcome::Success };
         end(self.call, outcome, None, self.items, self.bytes, &self.fields);
     }
+}
+
+#[inline(never)]
+fn begin_bare(recorder: &Recorder, name: &str) -> Call {
+    let here = current().filter(|holder| std::ptr::eq(holder.recorder(), recorder) && !holder.is_off());
+    match here.and_then(|holder| Some((holder, holder.cell_of_bare_name(name)?))) {
+        Some((holder, cell)) => Call { token: begin(holder, cell), seat: holder.seat() },
+        None => begin_bare_new(recorder, name),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn begin_bare_new(recorder: &Recorder, name: &str) -> Call {
+    let recording = RecordPolicy::Auto.recording();
+    Call::new(begin_named(&RecorderRef::to(recorder), &Identity::bare(name), recording, 1))
 }
 
 #[inline(never)]

@@ -26,6 +26,17 @@ pub(crate) struct Identity<'a> {
     pub(crate) labels: &'a [(&'a str, &'a str)],
 }
 
+/// Kind of an operation whose kind was not given.
+pub(crate) const DEFAULT_KIND: &str = "function";
+
+impl<'a> Identity<'a> {
+    /// What is known of an operation by its name alone.
+    #[inline(always)]
+    pub(crate) fn bare(name: &'a str) -> Self {
+        Self { name, kind: DEFAULT_KIND, component: "", labels: &[] }
+    }
+}
+
 impl Identity<'_> {
     #[inline]
     pub(crate) fn hash(&self, state: &FixedState) -> u64 {
@@ -46,7 +57,7 @@ impl Identity<'_> {
 
 impl Identity<'_> {
     /// A number that is likely the same when the same texts are met at the same place again: made of their addresses.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(&self) -> usize {
         let mut place = self.name.as_ptr().addr() ^ self.name.len() << 24;
         for (_, value) in self.labels {
@@ -68,9 +79,17 @@ pub(crate) struct Series {
     pub(crate) recording: Recording,
     /// The cap that this series takes the overflow of.
     pub(crate) cap: Cap,
+    /// Whether it is known by its name alone: see [`Identity::bare`].
+    bare: bool,
 }
 
 impl Series {
+    /// Whether it is the series of a bare name.
+    #[inline(always)]
+    pub(crate) fn is_bare(&self, name: &str) -> bool {
+        self.bare && same(&self.name, name)
+    }
+
     #[inline]
     pub(crate) fn is(&self, identity: &Identity<'_>) -> bool {
         same(&self.name, identity.name)
@@ -90,16 +109,24 @@ impl Series {
 /// The usual way calls `memcmp`, which takes longer than the comparison itself; and for an empty text, whose address
 /// may be anything, glibc's reads there with all bytes masked off, which on some processors takes some hundred cycles
 /// when nothing is mapped at the address.
-#[inline]
+#[inline(always)]
 fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     a.len() == b.len()
         && match a.len() {
             0 => true,
-            1..8 => a.iter().eq(b),
-            8..=16 => a.first_chunk::<8>() == b.first_chunk::<8>() && a.last_chunk::<8>() == b.last_chunk::<8>(),
+            1..4 => a.iter().eq(b),
+            4..8 => same_ends::<4>(a, b),
+            8..16 => same_ends::<8>(a, b),
+            16..=32 => same_ends::<16>(a, b),
             _ => a == b,
         }
+}
+
+/// Whether the first and the last `N` bytes are the same: all, if there are no more than twice as many.
+#[inline(always)]
+fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
 }
 
 /// How many names and label sets there may be.
@@ -205,6 +232,7 @@ impl Registry {
             labels: identity.labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
             recording,
             cap,
+            bare: (identity.kind, identity.component) == (DEFAULT_KIND, "") && identity.labels.is_empty(),
         });
         self.series.push(Arc::clone(&series));
         self.by_hash.entry(identity.hash(state)).or_default().push(number);
@@ -262,8 +290,8 @@ mod tests {
 
     #[test]
     fn texts_of_every_length_are_compared_whole() {
-        for len in 0..40 {
-            let text = "abcdefghijklmnopqrstuvwxyz".repeat(2)[..len].to_owned();
+        for len in 0..70 {
+            let text = "abcdefghijklmnopqrstuvwxyz".repeat(3)[..len].to_owned();
             assert!(same(&text, &text.clone()));
             for at in 0..len {
                 let mut other = text.clone();

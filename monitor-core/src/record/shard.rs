@@ -266,6 +266,16 @@ impl<'a, H> Holder<'a, H> {
         if series.is(identity) { unsafe { cell.as_ref() } } else { None }
     }
 
+    /// The cell of a bare name, if this shard has met it at this place.
+    #[inline(always)]
+    pub(crate) fn cell_of_bare_name(self, name: &str) -> Option<&'a Cell> {
+        // SAFETY: as in `cell_of_site`.
+        let own = unsafe { &*self.seat.own.get() };
+        let (series, cell) = own.by_place.get(Identity::bare(name).place() % PLACES)?.as_ref()?;
+        // SAFETY: a cell lives as long as its shard.
+        if series.is_bare(name) { unsafe { cell.as_ref() } } else { None }
+    }
+
     /// The cell of a name, if this shard has met it.
     pub(crate) fn cell_of_name(self, hash: u64, identity: &Identity<'_>) -> Option<(Arc<Series>, &'a Cell)> {
         // SAFETY: as in `cell_of_site`.

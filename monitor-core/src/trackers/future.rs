@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::operation::DEFAULT_KIND;
 use super::outcome::{Displayed, failure_in};
 use crate::model::FieldValue;
 use crate::record::call_site::{CallSite, RecordPolicy};
+use crate::record::registry::DEFAULT_KIND;
 use crate::record::task_call::{Name, Origin, TaskCall, TaskEnd};
 
 pin_project! {

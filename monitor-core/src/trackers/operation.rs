@@ -7,10 +7,9 @@ use super::outcome::{Caused, Displayed, failure_in};
 use crate::model::{FieldValue, Outcome};
 use crate::record::call::sorted;
 use crate::record::call_site::RecordPolicy;
-use crate::record::cell::Recording;
 use crate::record::open_call::{Fields, OpenCall};
 use crate::record::recorder::RecorderRef;
-use crate::record::registry::Identity;
+use crate::record::registry::{DEFAULT_KIND, Identity};
 
 /// An operation that is about to start: [`Monitor::operation`](crate::Monitor::operation).
 ///
@@ -35,13 +34,13 @@ use crate::record::registry::Identity;
 pub struct OperationBuilder<'a> {
     recorder: RecorderRef,
     name: &'a str,
-    kind: &'a str,
-    component: &'a str,
+    kind: Option<&'a str>,
+    component: Option<&'a str>,
     labels: Labels<'a>,
     items: u64,
     bytes: u64,
     sample: u32,
-    recording: Recording,
+    policy: Option<RecordPolicy>,
     fields: Fields,
 }
 
@@ -69,22 +68,19 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// Kind of an operation whose kind was not given.
-pub(crate) const DEFAULT_KIND: &str = "function";
-
 impl<'a> OperationBuilder<'a> {
     #[inline(always)]
     pub(crate) fn new(recorder: RecorderRef, name: &'a str) -> Self {
         Self {
             recorder,
             name,
-            kind: DEFAULT_KIND,
-            component: "",
+            kind: None,
+            component: None,
             labels: Labels::default(),
             items: 0,
             bytes: 0,
             sample: 1,
-            recording: RecordPolicy::Auto.recording(),
+            policy: None,
             fields: Fields::default(),
         }
     }
@@ -94,14 +90,14 @@ impl<'a> OperationBuilder<'a> {
     /// Statistics are also kept by kind. The same name with another kind is another operation.
     #[inline(always)]
     pub fn kind(mut self, kind: &'a str) -> Self {
-        self.kind = kind;
+        self.kind = Some(kind);
         self
     }
 
     /// The part of the program that it belongs to. Default: none.
     #[inline(always)]
     pub fn component(mut self, component: &'a str) -> Self {
-        self.component = component;
+        self.component = Some(component);
         self
     }
 
@@ -148,14 +144,21 @@ impl<'a> OperationBuilder<'a> {
     /// decides.
     #[inline(always)]
     pub fn record(mut self, policy: RecordPolicy) -> Self {
-        self.recording = policy.recording();
+        self.policy = Some(policy);
         self
     }
 
     /// Starts the operation.
     #[inline(always)]
     pub fn start(self) -> Operation {
-        let Self { recorder, name, kind, component, labels, items, bytes, sample, recording, fields } = self;
+        let Self { recorder, name, kind, component, labels, items, bytes, sample, policy, fields } = self;
+        // Known where the builder is used, so nothing of this question is left after inlining.
+        let bare = kind.is_none() && component.is_none() && labels.first.is_none() && policy.is_none() && sample <= 1;
+        if bare {
+            let mut call = OpenCall::begin_bare(recorder, name);
+            (call.items, call.bytes, call.fields) = (items, bytes, fields);
+            return Operation { call };
+        }
         let sorted;
         let labels = match &labels.more {
             None => labels.first.as_slice(),
@@ -164,7 +167,9 @@ impl<'a> OperationBuilder<'a> {
                 &sorted
             }
         };
+        let (kind, component) = (kind.unwrap_or(DEFAULT_KIND), component.unwrap_or_default());
         let identity = Identity { name, kind, component, labels };
+        let recording = policy.unwrap_or_default().recording();
         Operation { call: OpenCall::begin(recorder, &identity, recording, sample, (items, bytes, fields)) }
     }
 
