@@ -3,7 +3,6 @@
 use super::counter::Counter;
 use super::durations::Durations;
 use super::edges::Edges;
-use super::sync::{AtomicPtr, Ordering};
 
 /// The figures of one series (an operation with one label set) on one thread. About 750 bytes, and 256 more for each
 /// octave of durations in use.
@@ -46,7 +45,6 @@ pub(crate) struct Cell {
     pub(crate) record_slowest: bool,
     /// Whether every call is recorded, without a budget.
     pub(crate) record_all: bool,
-    next: *mut Cell,
 }
 
 /// Which calls of a cell are recorded individually.
@@ -99,7 +97,6 @@ impl Cell {
             series,
             record_slowest: recording.successes == Successes::Some,
             record_all: recording.successes == Successes::All,
-            next: std::ptr::null_mut(),
         }
     }
 
@@ -126,48 +123,5 @@ impl Cell {
         size_of::<Self>()
             + self.durations.octaves_held() * Durations::OCTAVE_BYTES
             + self.edges.held() * Edges::EDGE_BYTES
-    }
-}
-
-/// The cells of a shard: appended by the thread that holds it, read by all.
-pub(crate) struct Cells {
-    first: AtomicPtr<Cell>,
-}
-
-impl Cells {
-    pub(crate) fn new() -> Self {
-        Self { first: AtomicPtr::new(std::ptr::null_mut()) }
-    }
-
-    /// Adds a cell. Only the thread that holds the shard may call it.
-    pub(crate) fn push(&self, mut cell: Cell) -> &Cell {
-        cell.next = self.first.load(Ordering::Relaxed);
-        let cell = Box::into_raw(Box::new(cell));
-        self.first.store(cell, Ordering::Release);
-        // SAFETY: just made, and kept until the list is dropped, which needs `&mut self`.
-        unsafe { &*cell }
-    }
-
-    /// All cells, newest first, from any thread.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Cell> {
-        // SAFETY: as in `push`; the acquiring load makes the cells behind it visible.
-        let mut next = unsafe { self.first.load(Ordering::Acquire).as_ref() };
-        std::iter::from_fn(move || {
-            let cell = next?;
-            // SAFETY: as in `push`; `next` is written before the cell is published and never changed.
-            next = unsafe { cell.next.as_ref() };
-            Some(cell)
-        })
-    }
-}
-
-impl Drop for Cells {
-    fn drop(&mut self) {
-        let mut next = self.first.load(Ordering::Relaxed);
-        while !next.is_null() {
-            // SAFETY: `push` made it with `Box::into_raw`, and `&mut self` says that nobody else has it now.
-            let cell = unsafe { Box::from_raw(next) };
-            next = cell.next;
-        }
     }
 }

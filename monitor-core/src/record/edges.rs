@@ -1,6 +1,7 @@
 //! Call edges of one operation on one thread: who called it, how often, for how long.
 
 use super::counter::Counter;
+use super::list::List;
 use super::quiet::quietly_or_not;
 use super::sync::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -14,13 +15,12 @@ struct Edge {
     caller: u32,
     calls: Counter,
     total_ns: Counter,
-    next: *mut Edge,
 }
 
 /// A list of callers with one writer. The one that called last is found with one comparison.
 pub(crate) struct Edges {
     last: AtomicPtr<Edge>,
-    first: AtomicPtr<Edge>,
+    all: List<Edge>,
     len: AtomicUsize,
 }
 
@@ -29,11 +29,7 @@ impl Edges {
     pub(crate) const EDGE_BYTES: usize = size_of::<Edge>();
 
     pub(crate) fn new() -> Self {
-        Self {
-            last: AtomicPtr::new(std::ptr::null_mut()),
-            first: AtomicPtr::new(std::ptr::null_mut()),
-            len: AtomicUsize::new(0),
-        }
+        Self { last: AtomicPtr::new(std::ptr::null_mut()), all: List::new(), len: AtomicUsize::new(0) }
     }
 
     /// Counts calls from a series. Only the thread that holds the shard may call it.
@@ -60,49 +56,24 @@ impl Edges {
     }
 
     fn find(&self, caller: u32) -> Option<&Edge> {
-        self.iter().find(|edge| edge.caller == caller)
+        self.all.iter().find(|edge| edge.caller == caller)
     }
 
     fn insert(&self, caller: u32) -> &Edge {
-        let next = self.first.load(Ordering::Relaxed);
-        let edge = Edge { caller, calls: Counter::new(0), total_ns: Counter::new(0), next };
-        let edge = quietly_or_not(|| Box::into_raw(Box::new(edge)));
-        self.first.store(edge, Ordering::Release);
+        let edge = Edge { caller, calls: Counter::new(0), total_ns: Counter::new(0) };
+        let edge = quietly_or_not(|| self.all.push(edge));
         self.len.store(self.len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        // SAFETY: just made, and kept until the list is dropped.
-        unsafe { &*edge }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Edge> {
-        // SAFETY: as in `record`; the acquiring load makes the edges behind it visible.
-        let mut next = unsafe { self.first.load(Ordering::Acquire).as_ref() };
-        std::iter::from_fn(move || {
-            let edge = next?;
-            // SAFETY: as in `record`; `next` is written before the edge is published and never changed.
-            next = unsafe { edge.next.as_ref() };
-            Some(edge)
-        })
+        edge
     }
 
     /// All callers with calls and nanoseconds, from any thread.
     pub(crate) fn read(&self) -> impl Iterator<Item = (u32, u64, u64)> {
-        self.iter().map(|edge| (edge.caller, edge.calls.get(), edge.total_ns.get()))
+        self.all.iter().map(|edge| (edge.caller, edge.calls.get(), edge.total_ns.get()))
     }
 
     /// Callers in the list.
     pub(crate) fn held(&self) -> usize {
         self.len.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Edges {
-    fn drop(&mut self) {
-        let mut next = self.first.load(Ordering::Relaxed);
-        while !next.is_null() {
-            // SAFETY: `insert` made it with `Box::into_raw`, and `&mut self` says that nobody else has it now.
-            let edge = unsafe { Box::from_raw(next) };
-            next = edge.next;
-        }
     }
 }
 

@@ -17,10 +17,11 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::cell::{Cell, Cells, Recording, Successes};
+use super::cell::{Cell, Recording, Successes};
 use super::counter::Counter;
 use super::durations::Durations;
 use super::edges::Edges;
+use super::list::List;
 use super::roster::Roster;
 use super::stack::{FIRST_NUMBER, GROUND, NUMBER_STEP, SavedFrame, Stack};
 use super::sync::{Ordering, fence};
@@ -183,7 +184,7 @@ fn a_histogram_changes_its_writer_without_loss() {
 #[test]
 fn a_cell_that_is_seen_is_seen_whole_and_with_all_before_it() {
     check(3, || {
-        let cells = Arc::new(Cells::new());
+        let cells = Arc::new(List::new());
         let writer = {
             let cells = Arc::clone(&cells);
             thread::spawn(move || {
@@ -223,8 +224,8 @@ fn callers_read_while_they_are_counted_are_told_apart() {
 }
 
 /// What the reader does: all ends first, then all beginnings.
-fn ends_and_beginnings(shards: &[Cells; 2]) -> (u64, u64) {
-    let sum = |figure: fn(&Cell) -> u64| shards.iter().flat_map(Cells::iter).map(figure).sum::<u64>();
+fn ends_and_beginnings(shards: &[List<Cell>; 2]) -> (u64, u64) {
+    let sum = |figure: fn(&Cell) -> u64| shards.iter().flat_map(List::iter).map(figure).sum::<u64>();
     let ends = sum(|cell| cell.succeeded.acquire());
     fence(Ordering::SeqCst);
     (ends, sum(|cell| cell.started.get()))
@@ -233,7 +234,7 @@ fn ends_and_beginnings(shards: &[Cells; 2]) -> (u64, u64) {
 #[test]
 fn a_reader_never_sees_more_ends_than_beginnings() {
     check(3, || {
-        let shards = Arc::new([Cells::new(), Cells::new()]);
+        let shards = Arc::new([List::new(), List::new()]);
         let ended_there = Arc::clone(&shards);
         shards[1].push(cell(0));
         let thread = thread::spawn(move || {

@@ -12,7 +12,7 @@
 //!
 //! | modules | own |
 //! |---|---|
-//! | `sync`, `counter`, `quiet` | the atomics, a number with one writer, the way a slow path is kept out of reach |
+//! | `sync`, `counter`, `list`, `quiet` | the atomics, a number with one writer, a list that grows, the way a slow path is kept out of reach |
 //! | `durations`, `edges`, `cell` | the figures of one operation on one thread |
 //! | `stack`, `tasks`, `parked` | what runs: on a thread, between two polls, on its way elsewhere |
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
@@ -30,6 +30,7 @@ pub(crate) mod cell;
 pub(crate) mod counter;
 pub(crate) mod durations;
 pub(crate) mod edges;
+pub(crate) mod list;
 pub(crate) mod quiet;
 pub(crate) mod roster;
 pub(crate) mod stack;

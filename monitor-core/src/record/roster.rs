@@ -5,13 +5,13 @@
 
 use std::ops::Deref;
 
-use super::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use super::list::List;
+use super::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// A value in a [`Roster`].
 pub(crate) struct Seat<T> {
     held: AtomicBool,
     value: T,
-    next: *mut Seat<T>,
 }
 
 impl<T> Seat<T> {
@@ -37,18 +37,13 @@ impl<T> Deref for Seat<T> {
 }
 
 pub(crate) struct Roster<T> {
-    first: AtomicPtr<Seat<T>>,
+    seats: List<Seat<T>>,
     len: AtomicUsize,
 }
 
-// SAFETY: a roster hands out `&T` to any thread, and drops its values on the thread that drops it.
-unsafe impl<T: Send + Sync> Send for Roster<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Roster<T> {}
-
 impl<T> Roster<T> {
     pub(crate) fn new() -> Self {
-        Self { first: AtomicPtr::new(std::ptr::null_mut()), len: AtomicUsize::new(0) }
+        Self { seats: List::new(), len: AtomicUsize::new(0) }
     }
 
     /// Takes hold of a value that nobody holds, or of a new one, which `make` makes from its number.
@@ -56,49 +51,20 @@ impl<T> Roster<T> {
         let free = self.iter().find(|seat| {
             !seat.is_held() && seat.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
         });
-        free.unwrap_or_else(|| self.insert(make(self.len.fetch_add(1, Ordering::Relaxed))))
-    }
-
-    fn insert(&self, value: T) -> &Seat<T> {
-        let mut first = self.first.load(Ordering::Relaxed);
-        let seat = Box::into_raw(Box::new(Seat { held: AtomicBool::new(true), value, next: first }));
-        // Nothing is ever taken out of the list, so the head that comes back is the head that was: no ABA.
-        while let Err(now) = self.first.compare_exchange(first, seat, Ordering::Release, Ordering::Relaxed) {
-            first = now;
-            // SAFETY: not published yet, so this thread alone has it.
-            unsafe { (*seat).next = now };
-        }
-        // SAFETY: kept until the roster is dropped, which needs `&mut self`.
-        unsafe { &*seat }
+        free.unwrap_or_else(|| {
+            let value = make(self.len.fetch_add(1, Ordering::Relaxed));
+            self.seats.push(Seat { held: AtomicBool::new(true), value })
+        })
     }
 
     /// All values, held or not.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat<T>> {
-        // SAFETY: as in `insert`; the acquiring load makes the seats behind it visible, since each of them was
-        // published before by a compare-exchange that this one's push read from.
-        let mut next = unsafe { self.first.load(Ordering::Acquire).as_ref() };
-        std::iter::from_fn(move || {
-            let seat = next?;
-            // SAFETY: as above; `next` is not changed once the seat is published.
-            next = unsafe { seat.next.as_ref() };
-            Some(seat)
-        })
+        self.seats.iter()
     }
 
     /// Values made so far.
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
-    }
-}
-
-impl<T> Drop for Roster<T> {
-    fn drop(&mut self) {
-        let mut next = self.first.load(Ordering::Relaxed);
-        while !next.is_null() {
-            // SAFETY: `insert` made it with `Box::into_raw`, and `&mut self` says that nobody else has it now.
-            let seat = unsafe { Box::from_raw(next) };
-            next = seat.next;
-        }
     }
 }
 

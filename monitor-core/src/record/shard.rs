@@ -12,9 +12,10 @@ use parking_lot::Mutex;
 use rtrb::RingBuffer;
 use smallvec::SmallVec;
 
-use super::cell::{Cell, Cells};
+use super::cell::Cell;
 use super::counter::Counter;
 use super::journal::{RING, RawRecord, Reader, Writer};
+use super::list::List;
 use super::registry::{Identity, Series};
 use super::roster::Seat;
 use super::stack::{FIRST_NUMBER, NUMBER_STEP, Stack};
@@ -39,7 +40,7 @@ pub(crate) struct Shard<H> {
     own: UnsafeCell<Own>,
     pub(crate) stack: Stack,
     home: NonNull<H>,
-    pub(crate) cells: Cells,
+    pub(crate) cells: List<Cell>,
     pub(crate) tasks: Tasks,
     /// Written by the holder, read by all.
     pub(crate) losses: Padded<Losses>,
@@ -130,7 +131,7 @@ impl<H> Shard<H> {
             }),
             stack: Stack::new(),
             home: NonNull::from(home),
-            cells: Cells::new(),
+            cells: List::new(),
             tasks: Tasks::new(),
             losses: Padded(Losses { ring_full: zero(), stack_overflows: zero(), task_overflows: zero() }),
             reader: Mutex::new(None),

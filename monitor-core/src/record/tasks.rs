@@ -4,7 +4,8 @@
 //! gives it back. A future that is ready at its first poll takes none.
 
 use super::counter::Counter;
-use super::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use super::list::List;
+use super::sync::{AtomicU64, AtomicUsize, Ordering, fence};
 
 const SLOTS: usize = 64;
 
@@ -45,7 +46,6 @@ struct Chunk {
     /// A bit for each slot; set: free. Bits are cleared by the holder of the shard and set by anybody.
     free: AtomicU64,
     tasks: [Task; SLOTS],
-    next: *mut Chunk,
 }
 
 /// A slot taken. It must be given back with [`release`](Self::release), once.
@@ -78,19 +78,19 @@ impl TaskSlot {
 
 /// The slots of one shard.
 pub(crate) struct Tasks {
-    first: AtomicPtr<Chunk>,
+    all: List<Chunk>,
     chunks: AtomicUsize,
 }
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        Self { first: AtomicPtr::new(std::ptr::null_mut()), chunks: AtomicUsize::new(0) }
+        Self { all: List::new(), chunks: AtomicUsize::new(0) }
     }
 
     /// Takes a slot for an operation. Only the thread that holds the shard may call it. `None` over the bound.
     #[cold]
     pub(crate) fn claim(&self, id: u64, series: u32, since: u64, parent: u64) -> Option<TaskSlot> {
-        let chunk = self.chunks().find(|chunk| chunk.free.load(Ordering::Relaxed) != 0).or_else(|| self.grow())?;
+        let chunk = self.all.iter().find(|chunk| chunk.free.load(Ordering::Relaxed) != 0).or_else(|| self.grow())?;
         let number = chunk.free.load(Ordering::Relaxed).trailing_zeros() as usize;
         // Acquire: what the one before wrote to the slot lies before what is written now.
         chunk.free.fetch_and(!(1 << number), Ordering::Acquire);
@@ -109,30 +109,16 @@ impl Tasks {
         if chunks * SLOTS >= MAX_TASKS {
             return None;
         }
-        let next = self.first.load(Ordering::Relaxed);
         let tasks = std::array::from_fn(|_| Task::new());
-        let chunk = Box::into_raw(Box::new(Chunk { free: AtomicU64::new(u64::MAX), tasks, next }));
-        self.first.store(chunk, Ordering::Release);
+        let chunk = self.all.push(Chunk { free: AtomicU64::new(u64::MAX), tasks });
         self.chunks.store(chunks + 1, Ordering::Relaxed);
-        // SAFETY: just made, and kept until the list is dropped, which needs `&mut self`.
-        Some(unsafe { &*chunk })
-    }
-
-    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
-        // SAFETY: as in `grow`; the acquiring load makes the chunks behind it visible.
-        let mut next = unsafe { self.first.load(Ordering::Acquire).as_ref() };
-        std::iter::from_fn(move || {
-            let chunk = next?;
-            // SAFETY: as above; `next` is written before the chunk is published and never changed.
-            next = unsafe { chunk.next.as_ref() };
-            Some(chunk)
-        })
+        Some(chunk)
     }
 
     /// The futures that have a slot, from any thread. One that changes hands meanwhile is left out.
     pub(crate) fn read(&self) -> impl Iterator<Item = TaskView> {
         let taken = |chunk: &Chunk| !chunk.free.load(Ordering::Relaxed);
-        self.chunks().filter(move |chunk| taken(chunk) != 0).flat_map(|chunk| chunk.tasks.iter()).filter_map(|task| {
+        self.all.iter().filter(move |chunk| taken(chunk) != 0).flat_map(|chunk| chunk.tasks.iter()).filter_map(|task| {
             let id = task.id.acquire();
             let view = TaskView {
                 id,
@@ -149,17 +135,6 @@ impl Tasks {
 
     pub(crate) fn bytes_held(&self) -> usize {
         self.chunks.load(Ordering::Relaxed) * size_of::<Chunk>()
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        let mut next = self.first.load(Ordering::Relaxed);
-        while !next.is_null() {
-            // SAFETY: `grow` made it with `Box::into_raw`, and `&mut self` says that nobody else has it now.
-            let chunk = unsafe { Box::from_raw(next) };
-            next = chunk.next;
-        }
     }
 }
 
