@@ -342,6 +342,28 @@ fn track_caller_keeps_its_location_and_outcomes() {
     assert_eq!(counts(&stats), [2, 2, 0, 0, 0]);
 }
 
+#[track_operation(name = "texts", record = "all")]
+#[track_caller]
+fn located_text(text: &str) -> Result<u32, Box<dyn Error>> {
+    let parsed = text.parse::<u32>()?;
+    let halved = || -> Result<u32, Silent> { if parsed % 2 == 0 { Ok(parsed / 2) } else { Err(Silent)? } };
+    if let (1, Err(Silent)) = (parsed, halved()) {
+        return Err(Chained.into());
+    }
+    Ok(std::iter::once(Err::<u32, _>("late")).sum::<Result<u32, _>>()? + parsed)
+}
+
+#[test]
+fn track_caller_keeps_the_text_of_an_error_behind_a_question_mark() {
+    for (text, message) in [("x", "invalid digit found in string"), ("1", "outer"), ("2", "late")] {
+        let (snapshot, records) = recorded(|| assert!(located_text(text).is_err()));
+        assert_eq!(counts(snapshot.operation("texts").unwrap()), [1, 0, 1, 0, 0], "{text}");
+        let error = records[0].error.as_ref().unwrap();
+        assert_eq!(error.message, message);
+        assert!(error.kind.contains("Box<dyn"), "of the error that is returned: {}", error.kind);
+    }
+}
+
 /// A symbol of its own.
 #[track_operation]
 #[unsafe(no_mangle)]

@@ -1,6 +1,7 @@
 //! Futures under the attribute: in every form it is the work that is tracked, and each call once.
 
 use std::future::Future;
+use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
@@ -72,6 +73,18 @@ impl Calls for Service {
     }
 }
 
+#[track_operation(name = "future")]
+fn as_box_of_call(fails: bool) -> Pin<Box<dyn Future<Output = Result<u32, Silent>>>> {
+    Box::pin(native_untracked(fails))
+}
+
+/// The output does not live as long as the box.
+#[track_operation(name = "future")]
+fn as_box_of_shorter(fails: &bool) -> Pin<Box<dyn Future<Output = Result<&u32, Silent>>>> {
+    let fails = *fails;
+    Box::pin(async move { native_untracked(fails).await.map(|_| &1) })
+}
+
 #[async_trait::async_trait]
 trait Remote {
     async fn fetch(&self, fails: bool) -> Result<u32, Silent>;
@@ -101,11 +114,13 @@ type Made = Pin<Box<dyn Future<Output = Result<u32, Silent>>>>;
 
 #[test]
 fn futures_of_every_form_are_timed_as_the_work() {
-    let forms: [fn(bool) -> Made; 8] = [
+    let forms: [fn(bool) -> Made; 10] = [
         |fails| Box::pin(native(fails)),
         |fails| Box::pin(as_impl(fails)),
         |fails| as_box(fails),
         as_box_elsewhere,
+        as_box_of_call,
+        |fails| Box::pin(async move { as_box_of_shorter(&fails).await.copied() }),
         |fails| as_alias(fails),
         |fails| Service.make(fails),
         |fails| Box::pin(async move { Inner.fetch(fails).await }),
@@ -122,6 +137,24 @@ fn futures_of_every_form_are_timed_as_the_work() {
         let (snapshot, _) = recorded(|| drop(make(false)));
         assert_eq!(snapshot.operation("future").map_or(0, |stats| stats.started), 0, "form {form}: never polled");
     }
+}
+
+#[track_operation(name = "closure")]
+async fn gives_closure(limit: usize) -> impl Fn(&str) -> usize {
+    yield_once().await;
+    assert!(limit == 0, "on purpose");
+    move |text| text.len() + limit
+}
+
+#[test]
+fn a_future_that_gives_a_closure_is_timed_as_the_work() {
+    let stats = single(|| {
+        assert_eq!(block_on(gives_closure(0))("ab"), 2);
+        assert!(catch_unwind(|| block_on(gives_closure(1))("ab")).is_err());
+        let mut dropped = Box::pin(gives_closure(0));
+        assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    });
+    assert_eq!((counts(&stats), stats.polls), ([3, 1, 0, 1, 1], 5));
 }
 
 #[track_operation]

@@ -4,10 +4,12 @@
 //! type of the host is written again. The names made here are invisible to the body (`mixed_site`), and what the compiler
 //! or clippy finds in made tokens it takes for a macro's and keeps to itself.
 
+mod mention;
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, Result, ReturnType};
+use syn::{Expr, Result, ReturnType, TraitBound};
 
 use crate::args::Args;
 use crate::boxed;
@@ -24,7 +26,11 @@ pub(crate) fn function(item: TokenStream, function: &Function, args: &Args) -> R
         return order::moved_to_the_end(item, args.krate.as_deref(), "track_operation", &args.written());
     }
     let tracked = tracked(function, args);
-    Ok(if args.uses_the_program() { tracked } else { as_written_for_clippy(&item, &tracked) })
+    let written = if args.uses_the_program() { mention::beside_the_body(function, args) } else { Some(item) };
+    Ok(match written {
+        Some(written) => as_written_for_clippy(&written, &tracked),
+        None => tracked,
+    })
 }
 
 /// The tracked function, but for clippy the function as it was written: some lints look at a function from outside, and
@@ -39,17 +45,8 @@ fn as_written_for_clippy(written: &TokenStream, tracked: &TokenStream) -> TokenS
 }
 
 fn tracked(function: &Function, args: &Args) -> TokenStream {
-    let form = Form::of(function, args);
-    let expansion = Expansion { function, site: Site::new(args), args };
-    let body = match form {
-        Form::Async => expansion.asynchronous(),
-        Form::Future => expansion.future(),
-        Form::Boxed(split) => expansion.boxed(&split),
-        Form::ByType => expansion.by_type(),
-        Form::InPlace => expansion.in_place(),
-        Form::Guard => expansion.guard(),
-        Form::Closure => expansion.closure(),
-    };
+    let body =
+        Expansion { function, body: &function.body, args, site: Site::new(args) }.expanded(&Form::of(function, args));
     let Function { head, inner_attributes, .. } = function;
     let block = in_braces(function.body.span(), quote_spanned!(Span::mixed_site()=> #inner_attributes #body));
     quote_spanned!(Span::mixed_site()=> #head #block)
@@ -84,7 +81,9 @@ impl Form {
             Returns::Never => Form::Guard,
             Returns::Callable if !reads_value => Form::Guard,
             Returns::Future => Form::Future,
-            Returns::BoxedFuture | Returns::Unknown if let Some(tail) = boxed::Tail::find(function.body.stream()) => {
+            returns @ (Returns::BoxedFuture | Returns::Unknown)
+                if let Some(tail) = boxed::Tail::find(function.body.stream(), returns == Returns::BoxedFuture) =>
+            {
                 Form::Boxed(tail)
             }
             _ if function.has_attribute("track_caller") => Form::InPlace,
@@ -97,16 +96,30 @@ impl Form {
 /// What the forms have in common.
 struct Expansion<'a> {
     function: &'a Function,
+    /// The function's, or what stands in for it.
+    body: &'a Group,
     args: &'a Args,
     site: Site<'a>,
 }
 
 impl Expansion<'_> {
-    fn closure(&self) -> TokenStream {
+    fn expanded(&self, form: &Form) -> TokenStream {
+        match form {
+            Form::Async => self.asynchronous(),
+            Form::Future => self.future(),
+            Form::Boxed(tail) => self.boxed(tail),
+            Form::ByType => self.by_type(),
+            Form::InPlace => self.in_place(),
+            Form::Guard => self.guard(),
+            Form::Closure => self.closure(self.returns()),
+        }
+    }
+
+    fn closure(&self, returns: Returns) -> TokenStream {
         let private = &self.site.private;
         let (site_static, enter) = (self.site.definition(), self.site.enter());
         let (tie, body) = (self.tie(), self.body_closure());
-        let reading = self.reading(&ident("__monitor_value_ref"), self.returns());
+        let reading = self.reading(&ident("__monitor_value_ref"), returns);
         quote_spanned! {Span::mixed_site()=>
             #site_static
             #tie
@@ -119,8 +132,7 @@ impl Expansion<'_> {
     }
 
     fn guard(&self) -> TokenStream {
-        let (site_static, enter, body) =
-            (self.site.definition(), self.site.enter(), self.inner(self.function.body.stream()));
+        let (site_static, enter, body) = (self.site.definition(), self.site.enter(), self.inner(self.body.stream()));
         quote_spanned! {Span::mixed_site()=>
             #site_static
             #enter
@@ -133,14 +145,21 @@ impl Expansion<'_> {
         let private = &self.site.private;
         let (site_static, enter, tie) = (self.site.definition(), self.site.enter(), self.tie());
         let reading = self.reading(&ident("__monitor_value_ref"), self.returns());
-        let body = self.inner(in_place::rewritten(&self.function.body, |value| {
+        let read = |value| {
             quote_spanned! {Span::mixed_site()=> {
                 let __monitor_value = #private::same(&__monitor_return, #value);
                 let __monitor_value_ref = &__monitor_value;
                 #reading
                 __monitor_value
             }}
-        }));
+        };
+        let question = |value: TokenStream, mark: Span| self.question(&value, mark, &read(ident("__monitor_returned")));
+        let question: Option<in_place::Question<'_>> = if never_fails(self.returns()) { None } else { Some(&question) };
+        // A last expression may be one that never ends. What came after it would count as unreachable, but for the way
+        // round it.
+        let last =
+            |value| read(quote_spanned!(Span::mixed_site()=> if true { #value } else { __monitor_return.never() }));
+        let body = self.inner(in_place::rewritten(self.body, &read, &last, question));
         quote_spanned! {Span::mixed_site()=>
             #site_static
             #tie
@@ -149,14 +168,33 @@ impl Expansion<'_> {
                 use #private::ShapeOther as _;
                 #private::Shape(&__monitor_return).is_result()
             });
+            // Here and not beside each `?`: a block there would end the life of what the value borrows from.
+            use #private::AskOther as _;
             #body
         }
     }
 
+    /// `value?`, whose error is read on its way out. The `?` stays where it was: it gives the value, refuses what it
+    /// refused, and lints on unused values see it.
+    fn question(&self, value: &TokenStream, mark: Span, read: &TokenStream) -> TokenStream {
+        let private = &self.site.private;
+        let start = value.clone().into_iter().next().map_or(mark, |token| token.span());
+        // A field and no argument, around which the parentheses of `(a + b)?` would seem one pair too many.
+        let asked = quote_spanned! {Span::mixed_site()=>
+            match (#private::Question { returns: &__monitor_return, value: #value }).ask() {
+                ::core::result::Result::Ok(__monitor_value) => __monitor_value,
+                ::core::result::Result::Err(__monitor_returned) => return #read,
+            }
+        };
+        let mut asked = Group::new(Delimiter::Parenthesis, asked);
+        asked.set_span(start);
+        quote_spanned!(mark=> #asked ?)
+    }
+
     fn asynchronous(&self) -> TokenStream {
         let private = &self.site.private;
-        let (site_static, prepare, body) =
-            (self.site.definition(), self.site.prepare(), self.inner(self.function.body.stream()));
+        let (site_static, prepare) = (self.site.definition(), self.site.prepare());
+        let body = self.inner(self.body_of_async());
         let never = self.returns() == Returns::Never;
         // `!` itself would make the rest of the expansion unreachable code.
         let tie = if never {
@@ -175,7 +213,7 @@ impl Expansion<'_> {
         } else {
             quote_spanned!(Span::mixed_site()=> #tracked.await)
         };
-        let written = self.function.body.span();
+        let written = self.body.span();
         let block = in_braces(written, quote_spanned!(Span::mixed_site()=> #inner_tie #body));
         let block = quote_spanned!(written=> async move #block);
         quote_spanned! {Span::mixed_site()=>
@@ -185,6 +223,26 @@ impl Expansion<'_> {
             let __monitor_future = #block;
             #awaited
         }
+    }
+
+    /// The statements of the body of an `async fn`. A closure that it returns passes a place whose type has the signature
+    /// that is expected of it: an async block hands none on to what it returns.
+    fn body_of_async(&self) -> TokenStream {
+        let private = &self.site.private;
+        let ReturnType::Type(_, output) = &self.function.signature.output else {
+            return self.body.stream();
+        };
+        if self.returns() != Returns::Callable {
+            return self.body.stream();
+        }
+        let shaped = |value: TokenStream, signature: &TraitBound| {
+            quote_spanned! {Span::mixed_site()=> {
+                let __monitor_passing = #private::Passing::new();
+                let _: *const (dyn #signature + '_) = __monitor_passing.shaped(#value);
+                __monitor_passing.passed()
+            }}
+        };
+        in_place::shaped(self.body, output, &shaped)
     }
 
     fn future(&self) -> TokenStream {
@@ -214,7 +272,10 @@ impl Expansion<'_> {
             #site_static
             let __monitor_return = #private::Return::new();
             if false {
-                return #private::never_boxed(&__monitor_return);
+                // The block captures nothing: were the output in its type, that would have to outlive the box.
+                return ::std::boxed::Box::pin(
+                    #private::future_of(&__monitor_return, async { #private::Return::new().never() }),
+                );
             }
             #prepare
             #body
@@ -251,14 +312,14 @@ impl Expansion<'_> {
 
     /// The body as a closure. It counts as the host's own, so that lints on what a function returns see it.
     fn body_closure(&self) -> TokenStream {
-        let body = &self.function.body;
+        let body = self.body;
         let take = self.function.takes_arguments().then(|| quote_spanned!(body.span()=> move));
         quote_spanned!(body.span()=> #take || #body)
     }
 
     /// Statements of the body as a block inside another. Its braces count as ours: the host did not write one too many.
     fn inner(&self, statements: TokenStream) -> Group {
-        in_braces(Span::mixed_site().located_at(self.function.body.span()), statements)
+        in_braces(Span::mixed_site().located_at(self.body.span()), statements)
     }
 
     fn returns(&self) -> Returns {
@@ -288,8 +349,7 @@ impl Expansion<'_> {
                 __monitor_call.add_items(#private::amount_of(__monitor_success, #items_from));
             }
         });
-        let never_fails =
-            matches!(returns, Returns::Plain | Returns::Never | Returns::Opaque | Returns::Callable | Returns::Future);
+        let never_fails = never_fails(returns);
         let split = if never_fails {
             quote_spanned!(Span::mixed_site()=> #private::opaque(#value))
         } else {
@@ -340,6 +400,11 @@ impl Expansion<'_> {
             }
         }}
     }
+}
+
+/// Whether whatever is returned is a success.
+fn never_fails(returns: Returns) -> bool {
+    matches!(returns, Returns::Plain | Returns::Never | Returns::Opaque | Returns::Callable | Returns::Future)
 }
 
 /// The host's closure or path. The start of a closure counts as ours: clippy would rather have `|users| users.len()` as

@@ -49,12 +49,13 @@
 //!
 //! What is timed is the work. So `async fn`, `-> impl Future` (with no bounds beyond `Send`, `Sync`, `Unpin` and
 //! lifetimes) and boxed futures are tracked as futures, from the first poll to the last, also through `async_trait`
-//! and `async_recursion`. A boxed future is tracked inside its own box when the body ends in `Box::pin(async ..)`, and
-//! in a second box when only its type shows what it is (`type Reply = Pin<Box<dyn Future ..>>`, `Self::Future`). Its
-//! output must live as long as the box; nearly all do.
+//! and `async_recursion`. A boxed future is tracked inside its own box when the body ends in `Box::pin(..)` (in
+//! `Box::pin(async ..)`, if the type is not written out as a boxed future) and has no other way out, and in a second box
+//! otherwise (`type Reply = Pin<Box<dyn Future ..>>`, `Self::Future`, a box that comes from elsewhere).
 //!
-//! One form of valid code it cannot take: an `async fn` that returns `impl Fn(&T) ..` as a closure with inferred
-//! parameters. Box the closure, or name its parameter types.
+//! One form of valid code it cannot take: a box made elsewhere whose output does not live as long as the box
+//! (`Pin<Box<dyn Future<Output = &'a T> + 'static>>`), which no second box of that type can hold. End the body in
+//! `Box::pin(async move { .. })`.
 //!
 //! Attributes that rewrite an `async fn` or a whole block (`#[tokio::main]`, `#[tokio::test]`, `#[async_trait]`,
 //! `#[async_recursion]`) may stand before or after: ours moves behind them by itself.
@@ -63,19 +64,23 @@
 //!
 //! Its attributes, visibility and signature go out as they came in; the body is compiled once. It becomes a closure that is
 //! called at once, or an async block, and stays where it is in three cases: `-> !`, `-> impl Fn(..)`, and
-//! `#[track_caller]`, where `return`s and the last expression are read in place: there a failure through `?` is counted
-//! but its text is not kept.
+//! `#[track_caller]`, where the values of `return`s, of `?`s and of the last expression are read in place. Among the
+//! arguments of a macro they are not seen: there a failure is counted but its text is not kept.
 //!
 //! Arguments that the body uses may be dropped in another order when one of them is `mut` or `&mut`.
 //!
 //! Clippy is shown the function as it was written (`#[cfg(clippy)]`), so its lints, and the compiler's when clippy runs,
 //! find what they found. Where an argument of the attribute uses something of the program (`fields`, `items`, `bytes`,
-//! `items_from`, `error_if`, `crate`, a computed label) clippy is shown the tracked function, since that something could
-//! seem unused otherwise; and the compiler alone always sees it. There, lints that look at a function from outside do not
-//! look into the closure: `unconditional_recursion`, `clippy::unnecessary_wraps`, `clippy::needless_pass_by_value`
-//! beside a `mut` or `&mut` argument; `clippy::unused_async` and `clippy::manual_async_fn` see a future that is awaited;
-//! `clippy::needless_return` does not see the rewritten `return` of a `#[track_caller]` function. All other lints find
-//! what they found, and none comes up because of the attribute.
+//! `items_from`, `error_if`, `crate`, a computed label), a closure that nobody calls stands at the start of the body
+//! that clippy sees and uses the same, since it could seem unused otherwise.
+//!
+//! Clippy is shown the tracked function only where `items_from` or `error_if` ask for a value whose type is an
+//! `impl Trait` other than a future; and the compiler alone always sees it. There, lints that look at a function from
+//! outside do not look into the closure: `unconditional_recursion`, `clippy::unnecessary_wraps`,
+//! `clippy::needless_pass_by_value` beside a `mut` or `&mut` argument; `clippy::unused_async` and
+//! `clippy::manual_async_fn` see a future that is awaited; `clippy::needless_return` does not see the rewritten `return`
+//! of a `#[track_caller]` function. `clippy::manual_async_fn` is silent besides where an argument names something that the
+//! async block does not take whole. All other lints find what they found, and none comes up because of the attribute.
 //!
 //! # Features
 //!

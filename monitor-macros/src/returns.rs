@@ -3,10 +3,11 @@
 //! Only its shape is looked at; the type is never written again. What the shape leaves open (an alias, an associated
 //! type) is decided by the type itself, in `monitor_core::__private`.
 
-use quote::ToTokens;
-use syn::{GenericArgument, GenericParam, Generics, Path, PathArguments, ReturnType, Type, TypeParamBound};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{GenericArgument, GenericParam, Generics, Path, PathArguments, ReturnType, TraitBound, Type, TypeParamBound};
 
-use crate::tokens::mentions;
+use crate::tokens::{is_punct, mentions};
 
 /// The shape of a return type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +130,72 @@ fn holds_callable(ty: &Type) -> bool {
     mentions(tokens.clone(), "impl") && callable.iter().any(|name| mentions(tokens.clone(), name))
 }
 
+/// `Fn(..) -> ..` of an `impl Fn(..) -> ..`, if it can be the bound of a `dyn`.
+pub(crate) fn callable(ty: &Type) -> Option<&TraitBound> {
+    let Type::ImplTrait(bounds) = peeled(ty) else {
+        return None;
+    };
+    bounds.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound)
+            if ends_with(&bound.path, &["Fn", "FnMut", "FnOnce"]) && !mentions(bound.to_token_stream(), "impl") =>
+        {
+            Some(bound)
+        }
+        _ => None,
+    })
+}
+
+/// `-> Type` as it can stand in the body, of a future its output; nothing for a type without a name. The compiler finds
+/// the lifetimes again: naming one in the body would answer lints that ask whether it needs a name.
+pub(crate) fn in_the_body(output: &ReturnType) -> Option<TokenStream> {
+    let tokens = match output {
+        ReturnType::Type(arrow, ty) => match peeled(ty) {
+            Type::ImplTrait(bounds) if can_be_wrapped(&bounds.bounds) => {
+                let output = bounds.bounds.iter().find_map(output_of_future)?;
+                quote!(#arrow #output)
+            }
+            _ => output.to_token_stream(),
+        },
+        ReturnType::Default => TokenStream::new(),
+    };
+    if mentions(tokens.clone(), "impl") {
+        return None;
+    }
+    // Those that a `for<'a>` binds keep their names, and then all do.
+    Some(if mentions(tokens.clone(), "for") { tokens } else { without_lifetimes(tokens) })
+}
+
+/// `T` of `Future<Output = T>`.
+fn output_of_future(bound: &TypeParamBound) -> Option<&Type> {
+    let TypeParamBound::Trait(bound) = bound else {
+        return None;
+    };
+    let PathArguments::AngleBracketed(arguments) = &bound.path.segments.last()?.arguments else {
+        return None;
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
+        _ => None,
+    })
+}
+
+fn without_lifetimes(tokens: TokenStream) -> TokenStream {
+    let mut is_lifetime = false;
+    let anonymous = |token: TokenTree| {
+        let was_lifetime = std::mem::replace(&mut is_lifetime, is_punct(Some(&token), '\''));
+        match token {
+            TokenTree::Ident(name) if was_lifetime && name != "static" => Ident::new("_", name.span()).into(),
+            TokenTree::Group(group) => {
+                let mut anonymous = Group::new(group.delimiter(), without_lifetimes(group.stream()));
+                anonymous.set_span(group.span());
+                anonymous.into()
+            }
+            token => token,
+        }
+    };
+    tokens.into_iter().map(anonymous).collect()
+}
+
 fn ends_with(path: &Path, names: &[&str]) -> bool {
     path.segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
@@ -188,5 +255,35 @@ mod tests {
         assert_returns(Returns::Unknown, &parse_quote!(fn f() -> <S as Service>::Result));
         assert_returns(Returns::Unknown, &parse_quote!(fn f() -> Reply));
         assert_returns(Returns::Value, &parse_quote!(fn f() -> Pin<Box<impl Future<Output = ()>>>));
+    }
+
+    #[test]
+    fn a_type_with_a_name_is_written_in_the_body_without_lifetimes() {
+        let in_the_body = |output: ReturnType| in_the_body(&output).map(|tokens| tokens.to_string());
+        let expected = |output: TokenStream| Some(output.to_string());
+        assert_eq!(in_the_body(parse_quote!()), Some(String::new()));
+        assert_eq!(
+            in_the_body(parse_quote!(-> Result<(&'a str, &'static T), Box<dyn E + 'b>, u8>)),
+            expected(quote!(-> Result<(&'_ str, &'static T), Box<dyn E + '_>, u8>))
+        );
+        let bound = quote!(-> for<'a> fn(&'a u8) -> &'a u8);
+        assert_eq!(in_the_body(parse_quote!(#bound)), expected(bound));
+        assert_eq!(
+            in_the_body(parse_quote!(-> impl Send + Future<Output = Option<&'a u8>>)),
+            expected(quote!(-> Option<&'_ u8>))
+        );
+        assert_eq!(in_the_body(parse_quote!(-> Result<impl A, B>)), None);
+        assert_eq!(in_the_body(parse_quote!(-> impl Future<Output = impl A>)), None);
+    }
+
+    #[test]
+    fn the_signature_of_a_closure_is_found_among_other_bounds() {
+        let callable = |ty: Type| callable(&ty).map(|bound| bound.to_token_stream().to_string());
+        let bound = quote!(for<'a> FnMut(&'a str) -> usize);
+        assert_eq!(callable(parse_quote!(impl Send + #bound + 'static)), Some(bound.to_string()));
+        assert_eq!(callable(parse_quote!(impl Iterator<Item = u8>)), None);
+        assert_eq!(callable(parse_quote!(impl AsyncFn(&str))), None);
+        assert_eq!(callable(parse_quote!((impl Fn(&str), u8))), None);
+        assert_eq!(callable(parse_quote!(Box<dyn Fn(&str)>)), None);
     }
 }

@@ -121,6 +121,7 @@ pub mod renamed {
 }
 
 #[renamed::other::track_operation(crate = crate::renamed::other, record = "slow(5us)", fields(a), labels(a = a))]
+#[expect(clippy::unnecessary_wraps, reason = "it is so, and seen through the attribute")]
 fn elsewhere(a: u8) -> Result<u8, ()> {
     Ok(a)
 }

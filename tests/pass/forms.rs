@@ -429,49 +429,7 @@ impl<T: Display> Display for Thing<T> {
     }
 }
 
-// Lints that look at a function from outside. They are expected here: were the attribute to hide one from clippy, the
-// expectation would not be met, which is a warning, which is denied.
-
-#[track_operation]
-#[expect(clippy::unnecessary_wraps, reason = "the lint is to be seen through the attribute")]
-fn always_some(a: u32) -> Option<u32> {
-    Some(a)
-}
-
-#[track_operation(kind = "database", sample = 8)]
-#[expect(clippy::unused_async, reason = "as above")]
-async fn nothing_awaited() {}
-
-#[track_operation(name = "forms.manual_async")]
-#[expect(clippy::manual_async_fn, reason = "as above")]
-fn manual_async() -> impl Future<Output = u32> {
-    async { 1 }
-}
-
-#[track_operation]
-#[expect(clippy::needless_pass_by_value, reason = "as above")]
-fn takes_by_value(text: String, mut left: usize) -> usize {
-    left += text.len();
-    left
-}
-
-#[track_operation]
-#[track_caller]
-#[expect(clippy::needless_return, reason = "as above")]
-fn returns_needlessly(a: u32) -> u32 {
-    return a + 1;
-}
-
-#[track_operation]
-#[cfg_attr(clippy, expect(unconditional_recursion, reason = "as above; the compiler alone does not see it"))]
-fn calls_itself() {
-    calls_itself();
-}
-
 fn main() {
-    assert_eq!((always_some(1), takes_by_value("ab".into(), 1), returns_needlessly(1)), (Some(1), 3, 2));
-    drop((nothing_awaited(), manual_async()));
-    let _: fn() = calls_itself;
     nothing();
     assert_eq!(empty_tuple(), ((), ()));
     assert_eq!(documented(1), 2);

@@ -88,6 +88,49 @@ async fn gives_closure(a: u32) -> impl Fn(u32) -> u32 {
 }
 
 #[track_operation]
+async fn gives_inferred_closure(limit: usize) -> impl Fn(&str) -> usize + Send + 'static {
+    if ready(limit).await == 0 {
+        return move |text| text.len() + limit;
+    }
+    unreachable!()
+}
+
+#[track_operation(fields(given))]
+async fn gives_inferred_at_the_end<'a, T: Clone>(given: &'a str, made: T) -> impl FnMut(&T, &mut Vec<T>) -> &'a str {
+    ready(()).await;
+    {
+        let given = given.trim();
+        move |more, all| {
+            all.extend([made.clone(), more.clone()]);
+            given
+        }
+    }
+}
+
+#[track_operation]
+async fn gives_inferred_once(text: String) -> impl for<'b> FnOnce(&'b str) -> (&'b str, String) {
+    ready(()).await;
+    |more| (more.trim(), text)
+}
+
+#[track_operation]
+async fn gives_callable_that_is_no_closure(a: bool) -> (impl Fn(&str) -> usize, bool) {
+    (str::len, ready(a).await)
+}
+
+#[track_operation]
+async fn gives_inferred_among_others(limit: usize) -> (impl Fn(&str) -> usize, usize) {
+    let limit = ready(limit).await;
+    (move |text| text.len() + limit, limit)
+}
+
+#[track_operation]
+async fn gives_function() -> impl Fn(&str) -> usize + Copy {
+    ready(()).await;
+    str::len
+}
+
+#[track_operation]
 async fn gives_iterator(values: &[u32]) -> Result<impl Iterator<Item = &u32>, String> {
     if values.is_empty() {
         return Err("none".to_owned());
@@ -148,6 +191,53 @@ fn boxed_two_ways(a: Option<u32>) -> Pin<Box<dyn Future<Output = Result<u32, Str
         return Box::pin(ready(Err("none".to_owned())));
     };
     Box::pin(async move { Ok(ready(a).await) })
+}
+
+#[track_operation]
+fn boxed_shorter_output<'a, 'b: 'a>(
+    text: &'b &'a str,
+    fails: bool,
+) -> Pin<Box<dyn Future<Output = &'a str> + Send + 'b>> {
+    Box::pin(async move {
+        if fails {
+            return "";
+        }
+        ready(*text).await
+    })
+}
+
+#[track_operation(items_from = |text| text.len())]
+fn boxed_static_of_shorter(_: &str) -> Pin<Box<dyn Future<Output = Result<&str, String>> + Send>> {
+    Box::pin(async move { ready(Err("none".to_owned())).await })
+}
+
+async fn nothing_of<'a>() -> Option<&'a str> {
+    ready(None).await
+}
+
+#[track_operation]
+fn boxed_static_elsewhere(_: &str) -> Pin<Box<dyn Future<Output = Option<&str>> + Send>> {
+    let wait = ready(());
+    Box::pin(
+        async move {
+            wait.await;
+            None
+        }
+        .then_nothing(),
+    )
+}
+
+trait ThenNothing: Future + Sized {
+    fn then_nothing(self) -> Self {
+        self
+    }
+}
+
+impl<F: Future> ThenNothing for F {}
+
+#[track_operation]
+fn boxed_call() -> Pin<Box<dyn Future<Output = Option<&'static str>>>> {
+    Box::pin(nothing_of())
 }
 
 #[track_operation]
@@ -258,6 +348,12 @@ fn main() {
         assert_eq!(*not_send(Rc::default()).await.borrow(), 1);
         assert_eq!(recursive(5).await, 5);
         assert_eq!(gives_closure(1).await(2), 3);
+        assert_eq!(is_send(gives_inferred_closure(0)).await("ab"), 2);
+        let mut all = Vec::new();
+        assert_eq!((gives_inferred_at_the_end("a", 1).await(&2, &mut all), all), ("a", vec![1, 2]));
+        assert_eq!(gives_inferred_once("a".to_owned()).await(" b "), ("b", "a".to_owned()));
+        assert_eq!(gives_inferred_among_others(1).await.0("ab"), 3);
+        assert_eq!((gives_callable_that_is_no_closure(true).await.0("ab"), gives_function().await("ab")), (2, 2));
         assert_eq!(gives_iterator(&[1, 2]).await.map_or(0, Iterator::count), 2);
         assert_eq!(impl_future(1).await, 1);
         assert!(is_send(impl_future_bounds("1")).await.is_ok() && impl_future_bounds("").await.is_err());
@@ -266,6 +362,9 @@ fn main() {
         assert!(is_send(boxed("a")).await.is_ok() && boxed("").await.is_err());
         assert_eq!(boxed_after_statements("ab").await, 2);
         assert!(is_send(boxed_two_ways(Some(1))).await.is_ok() && boxed_two_ways(None).await.is_err());
+        assert_eq!(is_send(boxed_shorter_output(&"a", false)).await, "a");
+        assert!(boxed_static_of_shorter("a").await.is_err() && boxed_static_elsewhere("a").await.is_none());
+        assert!(boxed_call().await.is_none());
         assert_eq!(boxed_by_alias(&1).await + boxed_by_alias_elsewhere(&1).await, 2);
         assert_eq!(boxed_recursive(3).await, 3);
         assert_eq!(boxed_impl(3).await, 3);

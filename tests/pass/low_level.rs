@@ -2,6 +2,7 @@
 #![deny(warnings, clippy::all, clippy::pedantic, missing_docs)]
 
 use std::panic::Location;
+use std::task::Poll;
 
 use monitor_core::track_operation;
 
@@ -101,6 +102,78 @@ fn caller_coerced(a: &[u8; 2]) -> Option<&[u8]> {
     Some(a)
 }
 
+#[track_caller]
+#[track_operation]
+fn caller_diverges(a: u32) -> Result<u32, u32> {
+    if a == 1 {
+        return Ok(Location::caller().line());
+    }
+    std::process::exit(0)
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_loops(mut a: u32) -> Result<u32, u32> {
+    loop {
+        a += 1;
+        if a > 5 {
+            return Ok(Location::caller().line());
+        }
+    }
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_panics(a: u32) -> Result<u32, u32> {
+    if a == 1 {
+        return Ok(Location::caller().line());
+    }
+    unreachable!()
+}
+
+/// An error that keeps where it was converted.
+#[derive(Debug, PartialEq)]
+struct Located(u32);
+
+impl From<std::num::ParseIntError> for Located {
+    #[track_caller]
+    fn from(_: std::num::ParseIntError) -> Self {
+        Self(Location::caller().line())
+    }
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_question(text: &str, shared: &std::sync::Mutex<Vec<u32>>) -> Result<u32, Located> {
+    let mut sum = text.parse::<u32>()? + shared.lock().map_err(|_| Located(0))?.len().try_into().unwrap_or(0);
+    for part in text.split(' ') {
+        part.parse::<u8>()?;
+        sum += part.parse::<u32>()? - 1;
+        let inner = || part.parse::<u32>().map_err(|_| ())?.checked_sub(1).ok_or(());
+        sum += inner().unwrap_or_default();
+    }
+    part_of(text)?.checked_add(sum).map(u64::from).map_or(Err(Located(0)), |sum| Ok(u32::try_from(sum).unwrap_or(0)))
+}
+
+fn part_of(text: &str) -> Result<u32, std::num::ParseIntError> {
+    text.parse()
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_question_of_options(values: &[Option<u32>]) -> Option<u32> {
+    values.first()?.as_ref()?;
+    let first = { values.first() }?;
+    Some((*first)? + Location::caller().line())
+}
+
+#[track_caller]
+#[track_operation]
+fn caller_question_of_polls(ready: Poll<Result<u32, u8>>) -> Poll<Result<u32, u16>> {
+    let (line, value) = (Location::caller().line(), ready?);
+    value.map(|value| Ok(value + line))
+}
+
 #[cfg(target_arch = "x86_64")]
 #[track_operation]
 #[target_feature(enable = "sse2")]
@@ -123,6 +196,13 @@ fn main() {
     assert_eq!(caller(1), Ok(line!()));
     assert_eq!(caller(9), Err(line!()));
     assert_eq!(caller(3), Err(1));
+    assert_eq!((caller_diverges(1), caller_loops(1), caller_panics(1)), (Ok(line!()), Ok(line!()), Ok(line!())));
+    assert_eq!(caller_question("2", &std::sync::Mutex::default()), Ok(6));
+    assert_eq!(caller_question("x", &std::sync::Mutex::default()), Err(Located(line!())));
+    assert_eq!(caller_question_of_options(&[Some(0)]), Some(line!()));
+    assert_eq!(caller_question_of_options(&[None]), None);
+    assert_eq!(caller_question_of_polls(Poll::Ready(Ok(0))), Poll::Ready(Ok(line!())));
+    assert_eq!(caller_question_of_polls(Poll::Ready(Err(1))), Poll::Ready(Err(1)));
     assert_eq!(caller_unit(1), line!());
     let mut line = 0;
     caller_nothing(&mut line);

@@ -57,6 +57,12 @@ fn wrong_in_place(a: u32) -> Result<u32, String> {
     Ok(a)
 }
 
+#[track_operation]
+#[track_caller]
+fn wrong_question_mark_in_place(a: Option<u32>, b: Result<u32, u8>) -> Result<u32, String> {
+    Ok(a? + b?)
+}
+
 #[track_operation(fields(missing), items = missing)]
 fn wrong_arguments() {}
 

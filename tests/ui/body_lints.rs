@@ -33,6 +33,14 @@ fn needed() -> u32 {
 }
 
 #[track_operation]
+#[track_caller]
+fn unused_in_place(argument: Result<Result<u32, u8>, String>) -> Result<u32, String> {
+    argument?;
+    let local = "1".parse::<u32>().map_err(|_| String::new())?;
+    Ok(2)
+}
+
+#[track_operation]
 fn unreachable() -> Result<u32, String> {
     return Ok(1);
     needed().checked_add(1).ok_or_else(String::new)
@@ -51,6 +59,7 @@ fn unused_plain(argument: u32) {
 }
 
 fn main() {
+    let _ = unused_in_place(Ok(Ok(1)));
     let _ = (unused_variable(1), unused_mut(1), unused_assignment(1), unused_must_use(), unreachable());
     let _ = (unused_async(1), unused_plain(1));
 }

@@ -21,7 +21,7 @@ use crate::model::ErrorText;
 use crate::record::note::Failure;
 
 pub use shapes::{
-    CallBoxed, CallPlain, NeverFuture, Options, Shape, ShapeOther, future_of, never_boxed, same, tracked_type,
+    AskOther, CallBoxed, CallPlain, Options, Passing, Question, Shape, ShapeOther, future_of, same, tracked_type,
 };
 use text::{PANICKED, bounded_text, contained};
 pub use values::{

@@ -1,9 +1,9 @@
 //! Return types: is one a `Result`, is it a boxed future, which is the output of the future in it?
 
+use std::cell::Cell;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::ptr;
 
 use crate::model::FieldValue;
 use crate::record::call_site::CallSite;
@@ -150,23 +150,74 @@ pub fn same<R>(_: &Return<R>, value: R) -> R {
     value
 }
 
-/// A future that is never ready, and of which there is never a value: it stands in dead code, to tell the compiler the
-/// output of the future beside it.
-pub struct NeverFuture<O>(PhantomData<fn() -> O>);
+/// Asks of a value behind which a `?` stands whether it leaves a function that returns `R`.
+pub struct Question<'r, R, V> {
+    /// What the function returns.
+    pub returns: &'r Return<R>,
+    /// The value before the `?`.
+    pub value: V,
+}
 
-impl<O> Future for NeverFuture<O> {
-    type Output = O;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<O> {
-        Poll::Pending
+impl<T, E, U, F: From<E>> Question<'_, Result<U, F>, Result<T, E>> {
+    /// The value, or what the function returns instead: the error, changed as `?` changes it.
+    ///
+    /// # Errors
+    /// What the function returns.
+    // A conversion that looks where it was called from is to see the caller, as it does below `?`.
+    #[inline]
+    #[track_caller]
+    pub fn ask(self) -> Result<Result<T, E>, Result<U, F>> {
+        match self.value {
+            Ok(value) => Ok(Ok(value)),
+            Err(error) => Err(Err(F::from(error))),
+        }
     }
 }
 
-/// Ties the output of a boxed future to `O`.
-#[cold]
-#[must_use]
-pub fn never_boxed<O>(_: &Return<O>) -> Pin<Box<NeverFuture<O>>> {
-    Box::pin(NeverFuture(PhantomData))
+/// [`Question::ask`] of everything else: the `?` itself decides.
+pub trait AskOther<R, V> {
+    /// The value.
+    ///
+    /// # Errors
+    /// None.
+    fn ask(self) -> Result<V, R>;
+}
+
+impl<R, V> AskOther<R, V> for Question<'_, R, V> {
+    #[inline]
+    fn ask(self) -> Result<V, R> {
+        Ok(self.value)
+    }
+}
+
+/// A place that a value passes, and that tells the compiler what is expected of it.
+///
+/// A closure without parameter types takes its signature from what is expected where it stands. `let _: *const dyn
+/// Fn(&str) = passing.shaped(value)` expects `dyn Fn(&str)` of the value in looking at it, but asks in the end only that
+/// the value's own type can become one.
+pub struct Passing<T>(Cell<Option<T>>);
+
+impl<T> Passing<T> {
+    /// An empty place.
+    #[expect(clippy::new_without_default, reason = "only the attribute's expansion makes one")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    /// Takes the value in. The pointer is null, and there for its type only.
+    #[inline]
+    pub fn shaped(&self, value: T) -> *const T {
+        self.0.set(Some(value));
+        ptr::null()
+    }
+
+    /// The value.
+    #[inline]
+    #[expect(clippy::unreachable, reason = "the expansion puts a value in first")]
+    pub fn passed(self) -> T {
+        self.0.into_inner().unwrap_or_else(|| unreachable!("the attribute puts a value in first"))
+    }
 }
 
 /// The future, whose output is tied to `O`.
