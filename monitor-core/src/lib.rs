@@ -68,6 +68,7 @@
 mod base;
 mod model;
 mod record;
+mod store;
 
 #[cfg(not(loom))]
 mod monitor;
@@ -77,8 +78,8 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CallEdge, ErrorText, FieldValue, Figures, Histogram, KindStats, Labels, MonitorStats,
-    OperationRecord, OperationStats, Outcome, Snapshot,
+    ActiveOperation, ActiveState, CallEdge, ErrorGroup, ErrorText, FieldValue, Figures, Histogram, KindStats, Labels,
+    MonitorStats, OperationRecord, OperationStats, Outcome, ProgressStats, Snapshot, StateMachineStats,
 };
 
 #[cfg(not(loom))]

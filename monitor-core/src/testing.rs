@@ -271,7 +271,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::model::{Identity, MonitorStats, SnapshotParts, Totals};
+    use crate::model::{Identity, SnapshotParts, Totals};
 
     const MS: u64 = 1_000_000;
 
@@ -287,13 +287,8 @@ mod tests {
         let first = operation("db.fetch", totals).with_series(vec![users]);
         let others = names.iter().map(|name| operation(name, Totals::of_durations(&[1])));
         Snapshot::new(SnapshotParts {
-            service: String::new(),
-            taken_at: SystemTime::UNIX_EPOCH,
-            window: Duration::from_secs(1),
             operations: [first].into_iter().chain(others).collect(),
-            edges: Vec::new(),
-            active: Vec::new(),
-            monitor: MonitorStats::default(),
+            ..SnapshotParts::empty()
         })
     }
 

@@ -10,6 +10,7 @@
 //! | `figures` | those sums as users read them: counts, times, rates |
 //! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
 //! | `active` | what runs now |
+//! | `error_group`, `progress`, `state_machine` | errors by group, how far long jobs are, in which state each thing is |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
@@ -18,6 +19,7 @@
 
 mod active;
 mod edge;
+mod error_group;
 mod field;
 mod figures;
 mod grid;
@@ -26,9 +28,11 @@ mod kind;
 mod operation;
 mod outcome;
 mod own;
+mod progress;
 mod record;
 mod sections;
 mod snapshot;
+mod state_machine;
 mod table;
 pub(crate) mod text;
 mod totals;
@@ -36,6 +40,7 @@ pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
 pub use edge::CallEdge;
+pub use error_group::ErrorGroup;
 pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
@@ -44,7 +49,9 @@ pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
 pub use own::MonitorStats;
+pub use progress::ProgressStats;
 pub use record::{ErrorText, OperationRecord};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;
+pub use state_machine::StateMachineStats;
 pub(crate) use totals::Totals;

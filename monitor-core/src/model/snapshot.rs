@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::text::{cut_middle, format_count, format_duration, format_percent, one_line, plural};
 use super::units::{duration_ns, system_time_ns, to_f64};
-use super::{ActiveOperation, CallEdge, KindStats, MonitorStats, OperationStats};
+use super::{
+    ActiveOperation, CallEdge, ErrorGroup, KindStats, MonitorStats, OperationStats, ProgressStats, StateMachineStats,
+};
 use super::{active, edge, kind, operation};
 
 /// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
@@ -46,6 +48,12 @@ pub struct Snapshot {
     operations: Vec<OperationStats>,
     edges: Vec<CallEdge>,
     active: Vec<ActiveOperation>,
+    #[serde(default)]
+    errors: Vec<ErrorGroup>,
+    #[serde(default)]
+    progress: Vec<ProgressStats>,
+    #[serde(default)]
+    state_machines: Vec<StateMachineStats>,
     monitor: MonitorStats,
 }
 
@@ -59,16 +67,61 @@ pub(crate) struct SnapshotParts {
     pub(crate) operations: Vec<OperationStats>,
     pub(crate) edges: Vec<CallEdge>,
     pub(crate) active: Vec<ActiveOperation>,
+    pub(crate) errors: Vec<ErrorGroup>,
+    pub(crate) progress: Vec<ProgressStats>,
+    pub(crate) state_machines: Vec<StateMachineStats>,
     pub(crate) monitor: MonitorStats,
+}
+
+#[cfg(test)]
+impl SnapshotParts {
+    /// Of a monitor that has recorded nothing for a second.
+    pub(crate) fn empty() -> SnapshotParts {
+        SnapshotParts {
+            service: String::new(),
+            taken_at: SystemTime::UNIX_EPOCH,
+            window: Duration::from_secs(1),
+            operations: Vec::new(),
+            edges: Vec::new(),
+            active: Vec::new(),
+            errors: Vec::new(),
+            progress: Vec::new(),
+            state_machines: Vec::new(),
+            monitor: MonitorStats::default(),
+        }
+    }
 }
 
 impl Snapshot {
     pub(crate) fn new(parts: SnapshotParts) -> Snapshot {
-        let SnapshotParts { service, taken_at, window, mut operations, mut edges, mut active, monitor } = parts;
+        let SnapshotParts {
+            service,
+            taken_at,
+            window,
+            mut operations,
+            mut edges,
+            mut active,
+            errors,
+            progress,
+            state_machines,
+            monitor,
+        } = parts;
         operation::sort_by_total_time(&mut operations);
         edge::sort_by_total_time(&mut edges);
         active::sort_by_age(&mut active);
-        Snapshot { version: WIRE_VERSION, service, taken_at, window, operations, edges, active, monitor }
+        Snapshot {
+            version: WIRE_VERSION,
+            service,
+            taken_at,
+            window,
+            operations,
+            edges,
+            active,
+            errors,
+            progress,
+            state_machines,
+            monitor,
+        }
     }
 
     /// Name of the service, as the monitor was built with; may be empty.
@@ -128,6 +181,24 @@ impl Snapshot {
         kind::by_kind(&self.operations)
     }
 
+    /// Errors by group.
+    #[must_use]
+    pub fn errors(&self) -> &[ErrorGroup] {
+        &self.errors
+    }
+
+    /// How far the long jobs are.
+    #[must_use]
+    pub fn progress(&self) -> &[ProgressStats] {
+        &self.progress
+    }
+
+    /// The state machines with their entities.
+    #[must_use]
+    pub fn state_machines(&self) -> &[StateMachineStats] {
+        &self.state_machines
+    }
+
     /// The monitor's figures of itself, since it started.
     #[must_use]
     pub fn monitor(&self) -> &MonitorStats {
@@ -160,6 +231,9 @@ impl Snapshot {
             service: self.service.clone(),
             taken_at: self.taken_at,
             active: self.active.clone(),
+            errors: self.errors.clone(),
+            progress: self.progress.clone(),
+            state_machines: self.state_machines.clone(),
             monitor: self.monitor.clone(),
         }
     }
@@ -223,9 +297,8 @@ mod tests {
             taken_at: SystemTime::UNIX_EPOCH + window,
             window,
             operations,
-            edges: Vec::new(),
             active: vec![active::example(1, "young", SECOND), active::example(2, "old", 2 * SECOND)],
-            monitor: MonitorStats::default(),
+            ..SnapshotParts::empty()
         })
     }
 

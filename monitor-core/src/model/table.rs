@@ -198,6 +198,7 @@ mod tests {
                 },
             ],
             monitor: MonitorStats::default(),
+            ..SnapshotParts::empty()
         }
     }
 

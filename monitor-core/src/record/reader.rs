@@ -35,7 +35,18 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
     let active = active(recorder, &anchor, &series);
     let service = recorder.service.lock().clone();
     let operations = by_operation(&series, read.totals, window);
-    Snapshot::new(SnapshotParts { service, taken_at: anchor.wall, window, operations, edges, active, monitor })
+    Snapshot::new(SnapshotParts {
+        service,
+        taken_at: anchor.wall,
+        window,
+        operations,
+        edges,
+        active,
+        errors: recorder.stores.errors.read(&anchor),
+        progress: recorder.stores.progress.read(&anchor),
+        state_machines: recorder.stores.states.read(&anchor),
+        monitor,
+    })
 }
 
 /// Sums by series.

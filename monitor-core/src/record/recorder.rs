@@ -18,6 +18,7 @@ use super::roster::Roster;
 use super::shard;
 use super::tsc;
 use crate::base::clock::Clock;
+use crate::store::Stores;
 
 /// A shard of a recorder, and the right to write to it.
 pub(crate) type Shard = shard::Shard<Recorder>;
@@ -39,6 +40,7 @@ pub(crate) struct Recorder {
     pub(crate) recent: Mutex<Recent>,
     pub(crate) parked: Parked,
     pub(crate) service: Mutex<String>,
+    pub(crate) stores: Stores,
     enabled: AtomicBool,
     max_operations: AtomicUsize,
     max_label_sets: AtomicUsize,
@@ -103,6 +105,7 @@ impl Recorder {
             recent: Mutex::new(Recent::new(settings.recent)),
             parked: Parked::new(),
             service: Mutex::new(String::new()),
+            stores: Stores::default(),
             enabled: AtomicBool::new(true),
             max_operations: AtomicUsize::new(0),
             max_label_sets: AtomicUsize::new(0),

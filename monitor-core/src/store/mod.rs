@@ -1,0 +1,16 @@
+//! What a monitor keeps beside the shards of its threads: groups of errors, progress, state machines.
+//!
+//! Each store is bounded, knows nothing of the others and of what runs, and takes the time as an argument. Their locks
+//! are held for moments, and no code of the host runs under one.
+
+pub(crate) mod errors;
+pub(crate) mod progress;
+pub(crate) mod states;
+
+/// The stores of one monitor.
+#[derive(Default)]
+pub(crate) struct Stores {
+    pub(crate) errors: errors::ErrorGroups,
+    pub(crate) progress: progress::ProgressBoard,
+    pub(crate) states: states::StateMachines,
+}
