@@ -14,12 +14,13 @@
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
-//! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
+//! | `table`, `sections`, `errors_section`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
 mod edge;
 mod error_group;
+mod errors_section;
 mod field;
 mod figures;
 mod grid;
@@ -40,7 +41,8 @@ pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
 pub use edge::CallEdge;
-pub use error_group::ErrorGroup;
+pub(crate) use error_group::FRESH;
+pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
 pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;

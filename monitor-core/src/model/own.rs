@@ -36,6 +36,10 @@ pub struct MonitorStats {
     pub reentrant_calls: u64,
     /// Callbacks and `Display` implementations of the host that panicked; the panic was contained.
     pub callbacks_panicked: u64,
+    /// Groups of errors that made room for others after they were resolved.
+    pub error_groups_replaced: u64,
+    /// Errors that are in no group: theirs has made room, or they came from within the formatting of another error.
+    pub errors_ungrouped: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

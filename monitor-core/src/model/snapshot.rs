@@ -10,7 +10,7 @@ use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
     ActiveOperation, CallEdge, ErrorGroup, KindStats, MonitorStats, OperationStats, ProgressStats, StateMachineStats,
 };
-use super::{active, edge, kind, operation};
+use super::{active, edge, error_group, kind, operation};
 
 /// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
 const WIRE_VERSION: u32 = 1;
@@ -101,7 +101,7 @@ impl Snapshot {
             mut operations,
             mut edges,
             mut active,
-            errors,
+            mut errors,
             progress,
             state_machines,
             monitor,
@@ -109,6 +109,7 @@ impl Snapshot {
         operation::sort_by_total_time(&mut operations);
         edge::sort_by_total_time(&mut edges);
         active::sort_by_age(&mut active);
+        error_group::sort_by_urgency(&mut errors);
         Snapshot {
             version: WIRE_VERSION,
             service,
@@ -181,7 +182,9 @@ impl Snapshot {
         kind::by_kind(&self.operations)
     }
 
-    /// Errors by group.
+    /// Errors by group: what is not resolved first, then by severity, then the newest.
+    ///
+    /// In the difference of two snapshots the groups with an error in between, with their counts of that time.
     #[must_use]
     pub fn errors(&self) -> &[ErrorGroup] {
         &self.errors
@@ -231,7 +234,7 @@ impl Snapshot {
             service: self.service.clone(),
             taken_at: self.taken_at,
             active: self.active.clone(),
-            errors: self.errors.clone(),
+            errors: error_group::all_since(&self.errors, &earlier.errors),
             progress: self.progress.clone(),
             state_machines: self.state_machines.clone(),
             monitor: self.monitor.clone(),

@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::errors_section::errors;
 use super::grid::{Column, Grid, WIDTH};
 use super::sections::{active, edges, label_text, losses, note};
 use super::text::{
@@ -38,6 +39,7 @@ impl fmt::Display for Snapshot {
         operations(&mut text, self, all);
         edges(&mut text, self.edges(), all);
         active(&mut text, self.active(), all);
+        errors(&mut text, self.errors(), self.taken_at(), all);
         losses(&mut text, self.monitor());
         // The caller ends the line, as for any value that is printed.
         f.write_str(text.trim_end())

@@ -126,7 +126,8 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 pub(crate) fn one_line(text: &str) -> String {
     let unsafe_to_show = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{ad}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
     };
     text.chars().map(|c| if unsafe_to_show(c) { '\u{fffd}' } else { c }).collect()
 }
@@ -216,5 +217,6 @@ mod tests {
     #[test]
     fn nothing_shown_can_steer_a_terminal() {
         assert_eq!(one_line("a\u{1b}[31m\nb\u{202e}c"), "a\u{fffd}[31m\u{fffd}b\u{fffd}c");
+        assert_eq!(one_line("\u{61c}\u{2060}\u{ad}\u{fff9}\u{e0041}"), "\u{fffd}".repeat(5));
     }
 }

@@ -26,6 +26,9 @@ pub struct MonitorBuilder {
     max_label_sets: Option<usize>,
     recent_capacity: Option<usize>,
     records_per_second: Option<u32>,
+    max_error_groups: Option<usize>,
+    errors_resolved_after: Option<Duration>,
+    error_backtraces: bool,
     disabled: bool,
     clock: Option<ManualClock>,
 }
@@ -61,6 +64,27 @@ impl MonitorBuilder {
     /// have the same budget once more each. From 0 (none but of operations that record all) to 1,000,000, default 10.
     pub fn records_per_second(mut self, records: u32) -> Self {
         self.records_per_second = Some(records);
+        self
+    }
+
+    /// Groups of errors that are told apart; further errors are counted together as `(overflow)`, unless a group that
+    /// is resolved makes room. From 1 to 100,000, default 1,000. A group takes from one to some 20 KB, by the length of
+    /// its texts.
+    pub fn max_error_groups(mut self, groups: usize) -> Self {
+        self.max_error_groups = Some(groups);
+        self
+    }
+
+    /// Time after which a group of errors that did not come again counts as resolved. At least a second, default a day.
+    pub fn errors_resolved_after(mut self, quiet: Duration) -> Self {
+        self.errors_resolved_after = Some(quiet);
+        self
+    }
+
+    /// Whether the stack is kept with each error that is looked at. Default: no, since that takes from some ten
+    /// microseconds to a millisecond. Never in a forked child, where it could hang.
+    pub fn error_backtraces(mut self, keep: bool) -> Self {
+        self.error_backtraces = keep;
         self
     }
 
@@ -110,6 +134,16 @@ impl MonitorBuilder {
         set(&mut settings.recent, "recent_capacity", self.recent_capacity, 0..=MANY, "0 to 1000000")?;
         let records = self.records_per_second.map(u64::from);
         set(&mut settings.records_per_second, "records_per_second", records, 0..=MANY as u64, "0 to 1000000")?;
+        let groups = &mut settings.error_groups;
+        set(groups, "max_error_groups", self.max_error_groups, 1..=100_000, "1 to 100000")?;
+        if let Some(quiet) = self.errors_resolved_after {
+            if quiet < Duration::from_secs(1) {
+                let given = format_args!("{quiet:?}").to_string();
+                return Err(Error::invalid_setting("errors_resolved_after", given, "a second and longer"));
+            }
+            settings.errors_quiet = quiet;
+        }
+        settings.error_backtraces = self.error_backtraces;
         settings.enabled = !self.disabled;
         if let Some(clock) = &self.clock {
             settings.clock = Clock::manual(clock);

@@ -4,6 +4,8 @@
 //! straight way (same thread, on top of the stack, success, nothing remarkable) is [`begin`] and [`succeed_timed`]; all else
 //! goes to [`end_elsewhere`], which knows every case.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 use super::cell::{Cell, Recording};
 use super::local::{current, is_current, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
@@ -85,6 +87,10 @@ pub(super) struct Call {
     pub(super) token: Token,
     pub(super) seat: *const Seat<Shard>,
 }
+
+// As for a `RecorderRef`.
+impl UnwindSafe for Call {}
+impl RefUnwindSafe for Call {}
 
 impl Call {
     /// A call that has just begun on this thread, or on a shard that was borrowed for it.

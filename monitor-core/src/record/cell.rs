@@ -3,6 +3,7 @@
 use super::counter::Counter;
 use super::durations::Durations;
 use super::edges::Edges;
+use super::tallies::{MAX_KINDS, TALLY_BYTES, Tallies};
 
 /// The figures of one series (an operation with one label set) on one thread. About 750 bytes, and 256 more for each
 /// octave of durations in use.
@@ -24,6 +25,7 @@ pub(crate) struct Cell {
     pub(crate) slow_ns: Counter,
     pub(crate) durations: Durations,
     pub(crate) edges: Edges,
+    pub(crate) tallies: Tallies<MAX_KINDS>,
 
     pub(crate) failed: Counter,
     pub(crate) panicked: Counter,
@@ -82,6 +84,7 @@ impl Cell {
             slow_ns: Counter::new(recording.slow_ns),
             durations: Durations::new(),
             edges: Edges::new(),
+            tallies: Tallies::new(),
             failed: Counter::new(0),
             panicked: Counter::new(0),
             cancelled: Counter::new(0),
@@ -123,5 +126,6 @@ impl Cell {
         size_of::<Self>()
             + self.durations.octaves_held() * Durations::OCTAVE_BYTES
             + self.edges.held() * Edges::EDGE_BYTES
+            + self.tallies.held() * TALLY_BYTES
     }
 }

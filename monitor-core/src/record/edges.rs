@@ -3,7 +3,7 @@
 use super::counter::Counter;
 use super::list::List;
 use super::quiet::quietly_or_not;
-use super::sync::{AtomicPtr, AtomicUsize, Ordering};
+use super::sync::{AtomicPtr, Ordering};
 
 /// Callers told apart for one operation and thread; calls from further ones are counted together.
 pub(crate) const MAX_CALLERS: usize = 64;
@@ -21,7 +21,6 @@ struct Edge {
 pub(crate) struct Edges {
     last: AtomicPtr<Edge>,
     all: List<Edge>,
-    len: AtomicUsize,
 }
 
 impl Edges {
@@ -29,7 +28,7 @@ impl Edges {
     pub(crate) const EDGE_BYTES: usize = size_of::<Edge>();
 
     pub(crate) fn new() -> Self {
-        Self { last: AtomicPtr::new(std::ptr::null_mut()), all: List::new(), len: AtomicUsize::new(0) }
+        Self { last: AtomicPtr::new(std::ptr::null_mut()), all: List::new() }
     }
 
     /// Counts calls from a series. Only the thread that holds the shard may call it.
@@ -48,7 +47,7 @@ impl Edges {
     #[cold]
     #[inline(never)]
     fn find_or_insert(&self, caller: u32) -> &Edge {
-        let full = self.len.load(Ordering::Relaxed) >= MAX_CALLERS;
+        let full = self.held() >= MAX_CALLERS;
         let edge = self.find(caller).or_else(|| if full { self.find(OTHER_CALLERS) } else { None });
         let edge = edge.unwrap_or_else(|| self.insert(if full { OTHER_CALLERS } else { caller }));
         self.last.store(std::ptr::from_ref(edge).cast_mut(), Ordering::Relaxed);
@@ -61,9 +60,7 @@ impl Edges {
 
     fn insert(&self, caller: u32) -> &Edge {
         let edge = Edge { caller, calls: Counter::new(0), total_ns: Counter::new(0) };
-        let edge = quietly_or_not(|| self.all.push(edge));
-        self.len.store(self.len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        edge
+        quietly_or_not(|| self.all.push(edge))
     }
 
     /// All callers with calls and nanoseconds, from any thread.
@@ -73,7 +70,7 @@ impl Edges {
 
     /// Callers in the list.
     pub(crate) fn held(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        self.all.iter().count()
     }
 }
 

@@ -100,9 +100,14 @@ pub(crate) fn attach<'a>() -> Option<Holder<'a>> {
     current()
 }
 
-fn name_holder(slot: Slot) {
+/// Name of this thread, or its number.
+pub(crate) fn thread_name() -> Arc<str> {
     let thread = std::thread::current();
-    let name = thread.name().map_or_else(|| Arc::from(format!("{:?}", thread.id())), Arc::from);
+    thread.name().map_or_else(|| Arc::from(format!("{:?}", thread.id())), Arc::from)
+}
+
+fn name_holder(slot: Slot) {
+    let name = thread_name();
     // SAFETY: the caller has just claimed the seat on this thread, and nothing can reach it until the thread's shard is set.
     unsafe { Holder::new(&*slot).set_thread(name) }
 }

@@ -13,11 +13,13 @@
 //! | modules | own |
 //! |---|---|
 //! | `sync`, `counter`, `list`, `quiet` | the atomics, a number with one writer, a list that grows, the way a slow path is kept out of reach |
+//! | `budget`, `tallies` | how much is kept of something, how many errors came from one source |
 //! | `durations`, `edges`, `cell` | the figures of one operation on one thread |
 //! | `stack`, `tasks`, `parked` | what runs: on a thread, between two polls, on its way elsewhere |
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
+//! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
 //! | `note`, `call`, `sync_call`, `open_call`, `task_call` | one call from beginning to end |
 //! | `reader` | all of it added up |
 
@@ -26,6 +28,7 @@
 
 mod sync;
 
+pub(crate) mod budget;
 pub(crate) mod cell;
 pub(crate) mod counter;
 pub(crate) mod durations;
@@ -34,6 +37,7 @@ pub(crate) mod list;
 pub(crate) mod quiet;
 pub(crate) mod roster;
 pub(crate) mod stack;
+pub(crate) mod tallies;
 pub(crate) mod tasks;
 
 #[cfg(not(loom))]
@@ -42,6 +46,10 @@ pub(crate) mod call;
 pub(crate) mod call_site;
 #[cfg(not(loom))]
 pub(crate) mod copies;
+#[cfg(not(loom))]
+pub(crate) mod errors;
+#[cfg(not(loom))]
+pub(crate) mod failure;
 #[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]

@@ -1,22 +1,15 @@
 //! What is noted of a call when it ends: extremes, and an individual record if the budgets allow.
 
-use std::sync::atomic::Ordering;
-
+use super::budget::allowed;
 use super::cell::Cell;
-use super::counter::Counter;
+use super::errors::file_failure;
+use super::failure::{Failure, bounded_fields, describe};
 use super::journal::{Detail, RawRecord};
-use super::local::current_recorder;
 use super::quiet::quietly;
 use super::recorder::Holder;
 use super::stack::GROUND;
-use crate::base::names::truncated;
+use super::tallies::Source;
 use crate::model::{ErrorText, FieldValue, Outcome};
-
-/// Something that can say why a call failed. The text is asked for only when a record of the call is kept.
-pub trait Failure {
-    /// Kind, message and sources of the error. It must not panic.
-    fn describe(&self) -> ErrorText;
-}
 
 /// What a call brings along when it ends.
 #[derive(Clone, Copy, Default)]
@@ -73,30 +66,37 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extra
     } else {
         (ns >= cell.slow_ns.get() || (slowest && cell.record_slowest)) && allowed(&cell.record_slow_from, now, interval)
     };
+    let error = if ended.outcome == Outcome::Failure { meet_failure(holder, cell, ended, extras, keep) } else { None };
     if keep {
-        record(holder, cell, ended, extras);
+        record(holder, cell, ended, extras, error);
     }
 }
 
-/// Records that a budget gives out at once before it gives one each interval.
-const BURST: u64 = 10;
-
-/// Asks a budget for one record (the generic cell rate algorithm, ITU-T I.371): `from` is the first moment at which
-/// there will be room again.
-fn allowed(from: &Counter, now: u64, interval: u64) -> bool {
-    let open = from.get();
-    if now < open || interval >= u64::MAX / 4 / BURST {
-        return false;
+/// Counts an error, files it with its group if it is one to look at, and gives its text if a record is kept.
+fn meet_failure(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>, keep: bool) -> Option<ErrorText> {
+    let tally = cell.tallies.of(Source { key: extras.error.map_or("", Failure::key), place: 0 });
+    let look = tally.may_look(ended.now, holder.recorder().look_interval);
+    let text = if look || keep { extras.error.and_then(describe) } else { None };
+    let found = match (&text, extras.error) {
+        _ if !look => None,
+        // Judged a failure, with a text and no type.
+        (Some(text), _) if text.kind.is_empty() => Some(ErrorText { kind: "failure".into(), ..text.clone() }),
+        (Some(text), _) => Some(text.clone()),
+        // Judged a failure, with nothing to say why.
+        (None, None) => Some(ErrorText::new("failure", "")),
+        (None, Some(_)) => None,
+    };
+    let filed =
+        found.is_some_and(|error| file_failure(holder, cell, tally, (ended.id, ended.now), error, extras.fields));
+    if !filed {
+        tally.count(ended.now);
     }
-    let tolerance = interval * (BURST - 1);
-    from.set(open.saturating_add(tolerance).max(now).saturating_add(interval) - tolerance);
-    true
+    text
 }
 
-fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>) {
-    let error = extras.error.and_then(describe);
+fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>, error: Option<ErrorText>) {
     let kept = quietly(|| {
-        let fields: Vec<_> = extras.fields.iter().map(|(key, value)| ((*key).to_owned(), bounded(value))).collect();
+        let fields = bounded_fields(extras.fields);
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
         let detail = (error.is_some() || !fields.is_empty()).then(|| Box::new(Detail { fields, error }));
@@ -126,58 +126,5 @@ fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>) {
     });
     if kept == Some(Some(true)) {
         cell.recorded.add(1);
-    }
-}
-
-/// Longest text of a field in bytes; what is longer is cut.
-const MAX_FIELD_BYTES: usize = 256;
-
-fn bounded(value: &FieldValue) -> FieldValue {
-    match value {
-        FieldValue::Text(text) => FieldValue::Text(truncated(text, MAX_FIELD_BYTES).into_owned()),
-        other => other.clone(),
-    }
-}
-
-/// Counts that code of the host panicked where it was called by this crate.
-#[cold]
-pub(crate) fn count_panicked_callback() {
-    current_recorder().counts.callbacks_panicked.fetch_add(1, Ordering::Relaxed);
-}
-
-thread_local! {
-    static DESCRIBING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// The text of an error, from code of the host: it may call tracked functions that fail, whose own errors are then not
-/// asked for their text. Panics of it are contained where the text is made.
-fn describe(failure: &dyn Failure) -> Option<ErrorText> {
-    if DESCRIBING.replace(true) {
-        return None;
-    }
-    let text = failure.describe();
-    DESCRIBING.set(false);
-    Some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_budget_gives_a_burst_and_then_one_each_interval() {
-        let from = Counter::new(0);
-        let now = 1_000_000;
-        assert_eq!((0..100).filter(|_| allowed(&from, now, 1_000)).count(), 10);
-        assert_eq!((0..100).filter(|_| allowed(&from, now + 999, 1_000)).count(), 0);
-        assert_eq!((0..100).filter(|_| allowed(&from, now + 1_000, 1_000)).count(), 1);
-        assert_eq!((0..100).filter(|_| allowed(&from, now + 6_000, 1_000)).count(), 5);
-        assert_eq!((0..100).filter(|_| allowed(&from, now + 1_000_000, 1_000)).count(), 10);
-    }
-
-    #[test]
-    fn a_closed_budget_gives_nothing() {
-        assert!(!allowed(&Counter::new(u64::MAX), u64::MAX - 1, 1_000));
-        assert!(!allowed(&Counter::new(0), 5, u64::MAX / 4));
     }
 }

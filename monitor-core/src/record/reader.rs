@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cell::Cell;
 use super::copies;
 use super::edges::OTHER_CALLERS;
+use super::errors;
 use super::journal::RawRecord;
 use super::quiet::quietly_or_not;
 use super::recorder::{Recorder, Shard};
@@ -31,7 +32,12 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
     let window = anchor.age(recorder.since);
     let read = Figures::read(recorder, series.len());
     let edges = read.edges(&series);
-    let monitor = own_stats(recorder, &read, &series, operations);
+    let (errors, ungrouped) = errors::read(recorder, &anchor);
+    let monitor = MonitorStats {
+        error_groups_replaced: ungrouped.groups,
+        errors_ungrouped: ungrouped.errors,
+        ..own_stats(recorder, &read, &series, operations)
+    };
     let active = active(recorder, &anchor, &series);
     let service = recorder.service.lock().clone();
     let operations = by_operation(&series, read.totals, window);
@@ -42,7 +48,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         operations,
         edges,
         active,
-        errors: recorder.stores.errors.read(&anchor),
+        errors,
         progress: recorder.stores.progress.read(&anchor),
         state_machines: recorder.stores.states.read(&anchor),
         monitor,
@@ -314,5 +320,6 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,
         bytes_held: recorder.shards.iter().map(|shard| shard.bytes_held() as u64).sum(),
         copies: copies::others(),
+        ..MonitorStats::default()
     }
 }

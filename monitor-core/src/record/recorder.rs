@@ -2,13 +2,16 @@
 //! and those that a program makes.
 
 use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock};
 
+use super::budget::NEVER;
 use super::cell::Recording;
 use super::fork;
 use super::journal::Recent;
@@ -19,6 +22,7 @@ use super::shard;
 use super::tsc;
 use crate::base::clock::Clock;
 use crate::store::Stores;
+use crate::store::errors::{DEFAULT_GROUPS, DEFAULT_QUIET};
 
 /// A shard of a recorder, and the right to write to it.
 pub(crate) type Shard = shard::Shard<Recorder>;
@@ -28,6 +32,9 @@ pub(crate) type Holder<'a> = shard::Holder<'a, Recorder>;
 pub(crate) const DEFAULT_LIMITS: Limits = Limits { operations: 4_096, label_sets: 2_000 };
 pub(crate) const DEFAULT_RECENT: usize = 1_024;
 pub(crate) const DEFAULT_RECORDS_PER_SECOND: u64 = 10;
+
+/// Errors of one source that are looked at each second, after ten at once.
+const LOOKS_PER_SECOND: u64 = 10;
 
 pub(crate) struct Recorder {
     pub(crate) shards: Roster<Shard>,
@@ -42,8 +49,11 @@ pub(crate) struct Recorder {
     pub(crate) service: Mutex<String>,
     pub(crate) stores: Stores,
     enabled: AtomicBool,
+    pub(crate) backtraces: AtomicBool,
     max_operations: AtomicUsize,
     max_label_sets: AtomicUsize,
+    /// Ticks of the clock for each error of one source that is looked at.
+    pub(crate) look_interval: u64,
     /// Ticks of the clock for each record that a budget allows.
     record_interval: AtomicU64,
     pub(crate) counts: Counts,
@@ -70,6 +80,9 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) recent: usize,
     pub(crate) records_per_second: u64,
+    pub(crate) error_groups: usize,
+    pub(crate) errors_quiet: Duration,
+    pub(crate) error_backtraces: bool,
     pub(crate) enabled: bool,
     pub(crate) clock: Clock,
 }
@@ -87,6 +100,9 @@ impl Default for Settings {
             limits: DEFAULT_LIMITS,
             recent: DEFAULT_RECENT,
             records_per_second: DEFAULT_RECORDS_PER_SECOND,
+            error_groups: DEFAULT_GROUPS,
+            errors_quiet: DEFAULT_QUIET,
+            error_backtraces: false,
             enabled: true,
             clock: Clock::system(),
         }
@@ -98,6 +114,7 @@ impl Recorder {
         let recorder = Self {
             shards: Roster::new(),
             since: settings.clock.ticks(),
+            look_interval: settings.clock.ticks_in(Duration::from_secs(1)) / LOOKS_PER_SECOND,
             tsc: tsc::is_read_by(&settings.clock),
             clock: settings.clock.clone(),
             hash_state: FixedState::with_seed(seed(&settings.clock)),
@@ -107,6 +124,7 @@ impl Recorder {
             service: Mutex::new(String::new()),
             stores: Stores::default(),
             enabled: AtomicBool::new(true),
+            backtraces: AtomicBool::new(false),
             max_operations: AtomicUsize::new(0),
             max_label_sets: AtomicUsize::new(0),
             record_interval: AtomicU64::new(0),
@@ -123,10 +141,12 @@ impl Recorder {
     pub(crate) fn apply(&self, settings: Settings) {
         *self.service.lock() = settings.service;
         self.recent.lock().set_capacity(settings.recent);
+        self.stores.errors.set_limits(settings.error_groups, settings.errors_quiet);
+        self.backtraces.store(settings.error_backtraces, Ordering::Relaxed);
         self.max_operations.store(settings.limits.operations, Ordering::Relaxed);
         self.max_label_sets.store(settings.limits.label_sets, Ordering::Relaxed);
-        let second = self.clock.ticks_in(std::time::Duration::from_secs(1));
-        let interval = second.checked_div(settings.records_per_second).unwrap_or(u64::MAX / 4);
+        let second = self.clock.ticks_in(Duration::from_secs(1));
+        let interval = second.checked_div(settings.records_per_second).unwrap_or(NEVER);
         self.record_interval.store(interval, Ordering::Relaxed);
         self.set_enabled(settings.enabled);
     }
@@ -151,6 +171,11 @@ impl Recorder {
                 return;
             }
         }
+    }
+
+    /// Nanoseconds from the making of the recorder to a reading of the clock.
+    pub(crate) fn since_start_ns(&self, ticks: u64) -> u64 {
+        self.clock.nanos_between(self.since, ticks)
     }
 
     pub(crate) fn record_interval(&self) -> u64 {
@@ -199,6 +224,10 @@ pub(crate) struct RecorderRef(NonNull<Recorder>);
 unsafe impl Send for RecorderRef {}
 // SAFETY: as above.
 unsafe impl Sync for RecorderRef {}
+
+// What the recorder has inside is whole whenever code of the host runs, also code that panics: no lock is held then.
+impl UnwindSafe for RecorderRef {}
+impl RefUnwindSafe for RecorderRef {}
 
 impl RecorderRef {
     /// A recorder of its own.

@@ -19,6 +19,7 @@ use super::list::List;
 use super::registry::{Identity, Series};
 use super::roster::Seat;
 use super::stack::{FIRST_NUMBER, NUMBER_STEP, Stack};
+use super::tallies::{MAX_PLACES, TALLY_BYTES, Tallies};
 use super::tasks::Tasks;
 use super::tsc;
 use crate::base::clock::Clock;
@@ -42,6 +43,8 @@ pub(crate) struct Shard<H> {
     home: NonNull<H>,
     pub(crate) cells: List<Cell>,
     pub(crate) tasks: Tasks,
+    /// Errors that the program records by hand.
+    pub(crate) reports: Tallies<MAX_PLACES>,
     /// Written by the holder, read by all.
     pub(crate) losses: Padded<Losses>,
     reader: Mutex<Option<Reader>>,
@@ -133,6 +136,7 @@ impl<H> Shard<H> {
             home: NonNull::from(home),
             cells: List::new(),
             tasks: Tasks::new(),
+            reports: Tallies::new(),
             losses: Padded(Losses { ring_full: zero(), stack_overflows: zero(), task_overflows: zero() }),
             reader: Mutex::new(None),
             thread: Mutex::new(unnamed),
@@ -175,7 +179,7 @@ impl<H> Shard<H> {
     pub(crate) fn bytes_held(&self) -> usize {
         let ring = if self.reader.lock().is_some() { RING * size_of::<RawRecord>() } else { 0 };
         let cells = self.cells.iter().map(Cell::bytes_held).sum::<usize>();
-        size_of::<Self>() + cells + ring + self.tasks.bytes_held()
+        size_of::<Self>() + cells + ring + self.tasks.bytes_held() + self.reports.held() * TALLY_BYTES
     }
 }
 

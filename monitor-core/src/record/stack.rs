@@ -256,8 +256,7 @@ impl Stack {
         })
     }
 
-    /// The live frame on top, or the ground.
-    #[cfg(test)]
+    /// The live frame on top, or the ground. Only for the thread that owns the stack.
     pub(crate) fn top(&self) -> &Frame {
         self.live_below(self.depth.load(Ordering::Relaxed).min(DEPTH))
     }

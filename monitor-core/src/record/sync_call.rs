@@ -9,8 +9,9 @@ use super::call::{
 };
 use super::call_site::CallSite;
 use super::cell::Cell;
+use super::failure::Failure;
 use super::local::{self, attach, current};
-use super::note::{Extras, Failure};
+use super::note::Extras;
 use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef};
 use crate::model::{FieldValue, Outcome};

@@ -1,9 +1,12 @@
-//! Operations as a program begins and ends them: guards, closures, futures, and what the attribute expands to.
+//! What a program holds in its hands: operations as it begins and ends them (guards, closures, futures, what the
+//! attribute expands to), errors that it records, panics.
 //!
 //! Everything here ends in `record`. Nothing here knows the monitor that it belongs to, only its recorder.
 
+pub(crate) mod errors;
 pub(crate) mod expansion;
 pub(crate) mod future;
 pub(crate) mod operation;
 pub(crate) mod outcome;
+pub(crate) mod panics;
 pub(crate) mod probe;

@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
 use crate::model::ErrorText;
-use crate::record::note::Failure;
+use crate::record::failure::Failure;
 
 const RESULT: &str = "core::result::Result<";
 

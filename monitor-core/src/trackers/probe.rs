@@ -18,7 +18,7 @@ use std::fmt::{Debug, Display};
 use std::ops::Deref;
 
 use crate::model::ErrorText;
-use crate::record::note::Failure;
+use crate::record::failure::Failure;
 
 pub use shapes::{
     AskOther, CallBoxed, CallPlain, Options, Passing, Question, Shape, ShapeOther, future_of, same, tracked_type,

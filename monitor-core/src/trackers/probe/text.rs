@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::record::note::count_panicked_callback;
+use crate::record::failure::count_panicked_callback;
 
 /// Stands for a text whose formatting panicked.
 pub(super) const PANICKED: &str = "(panicked)";

@@ -1,0 +1,179 @@
+//! Errors on their way to their groups: of calls that fail, and those that the program records by hand.
+
+use std::backtrace::Backtrace;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::cell::Cell;
+use super::failure::{Failure, bounded_fields, describe};
+use super::fork;
+use super::local::{attach, current, thread_name, with_borrowed};
+use super::quiet::quietly;
+use super::recorder::{Holder, Recorder, RecorderRef};
+use super::stack::GROUND;
+use super::tallies::{Source, Tally};
+use crate::base::clock::Anchor;
+use crate::base::names::{MAX_NAME_BYTES, bounded_name, truncated};
+use crate::model::{ErrorGroup, ErrorText, FieldValue, Fingerprint, Severity};
+use crate::store::errors::{Found, Replaced, Sample, Unread};
+
+/// Pieces of context that an error keeps; further ones are left out.
+pub(crate) const MAX_CONTEXT: usize = 32;
+
+/// An error that the program records by hand.
+pub(crate) struct Report<'a> {
+    pub(crate) error: &'a dyn Failure,
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) severity: Severity,
+    pub(crate) component: &'a str,
+    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) context: &'a [(&'a str, FieldValue)],
+    /// The place in the source, and a number that stands for it.
+    pub(crate) place: Place<'a>,
+}
+
+/// A place in the source.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) number: u64,
+    pub(crate) file: &'a str,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// Files the error of a call that failed, if it is one to look at: if not, it is only counted. True if it was filed.
+pub(super) fn file_failure(
+    holder: Holder<'_>,
+    cell: &Cell,
+    tally: &Tally,
+    (id, now): (u64, u64),
+    error: ErrorText,
+    fields: &[(&'static str, FieldValue)],
+) -> bool {
+    let filed = quietly(|| {
+        // SAFETY: inside `quietly`.
+        let (series, _) = unsafe { holder.names(cell.series) }?;
+        let sample = Sample {
+            error,
+            severity: Severity::Medium,
+            seen_ns: holder.recorder().since_start_ns(now),
+            operation_id: Some(id),
+            operation: Some(Arc::from(&*series.name)),
+            location: None,
+            context: bounded_fields(&fields[..fields.len().min(MAX_CONTEXT)]),
+            // Not the name that the shard has: one that is borrowed for a moment has that of an earlier holder.
+            thread: Some(thread_name()),
+            // While the thread panics, its hook may just print a backtrace, see `backtrace`.
+            backtrace: if std::thread::panicking() { None } else { backtrace(holder.recorder()) },
+        };
+        let (place, component) = (Arc::from(&*series.name), Arc::from(&*series.component));
+        file(holder, tally, now, Found { sample, place, component, fingerprint: None });
+        Some(())
+    });
+    filed.flatten().is_some()
+}
+
+fn file(holder: Holder<'_>, tally: &Tally, now: u64, found: Found) {
+    let recorder = holder.recorder();
+    recorder.stores.errors.file(found, |group| {
+        let before = tally.settle(group, now);
+        Unread { group: before.group, count: before.count, last_ns: recorder.since_start_ns(before.last) }
+    });
+}
+
+/// The stack of this moment, if that was asked for. The standard library takes a lock of its own for it. In a forked child
+/// it may be one that another thread of the parent held, and then it would never be free.
+fn backtrace(recorder: &Recorder) -> Option<Arc<Backtrace>> {
+    let wanted = recorder.backtraces.load(Ordering::Relaxed) && fork::generation() == 0;
+    wanted.then(|| Arc::new(Backtrace::force_capture()))
+}
+
+/// Records an error by hand.
+pub(crate) fn report(recorder: &RecorderRef, report: &Report<'_>) {
+    if !cfg!(feature = "enabled") {
+        return;
+    }
+    if recorder.is_inherited() {
+        return self::report(&RecorderRef::of_process(), report);
+    }
+    let here = || current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder));
+    let holder = here().or_else(|| {
+        if current().is_none() {
+            attach()?;
+        }
+        here()
+    });
+    match holder {
+        Some(holder) => report_on(holder, report),
+        None => {
+            with_borrowed(recorder, |holder| report_on(holder, report));
+        }
+    }
+}
+
+fn report_on(holder: Holder<'_>, report: &Report<'_>) {
+    if holder.is_off() {
+        return;
+    }
+    let now = holder.now();
+    // With what the program says itself: of errors that it tells apart the counts are not an estimate.
+    let said = (report.place.number, report.kind, report.fingerprint, report.severity);
+    let place = holder.recorder().hash_state.hash_one(said);
+    let tally = holder.reports.of(Source { key: report.error.key(), place });
+    let text = tally.may_look(now, holder.recorder().look_interval).then(|| describe(report.error)).flatten();
+    let Some(mut text) = text else {
+        return tally.count(now);
+    };
+    if let Some(kind) = report.kind {
+        text.kind = bounded_name(kind).into_owned().into();
+    }
+    let filed = quietly(|| file(holder, tally, now, found(holder, report, now, text)));
+    if filed.is_none() {
+        tally.count(now);
+    }
+}
+
+/// What is known of an error that is recorded by hand. Inside `quietly`.
+fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) -> Found {
+    let Place { file, line, column, .. } = report.place;
+    let top = holder.stack.top();
+    let (id, cell) = (top.id(), top.cell());
+    // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
+    let series = unsafe { cell.as_ref() }.and_then(|cell| holder.recorder().series(cell.series));
+    let operation: Option<Arc<str>> = series.as_ref().map(|series| Arc::from(&*series.name));
+    let component = match &series {
+        Some(series) if report.component.is_empty() => &series.component,
+        _ => report.component,
+    };
+    Found {
+        sample: Sample {
+            error,
+            severity: report.severity,
+            seen_ns: holder.recorder().since_start_ns(now),
+            operation_id: (id != GROUND).then_some(id),
+            operation: operation.clone(),
+            location: Some(format!("{file}:{line}:{column}")),
+            context: bounded_fields(report.context),
+            thread: Some(thread_name()),
+            backtrace: backtrace(holder.recorder()),
+        },
+        place: operation.unwrap_or_else(|| Arc::from(file.replace('\\', "/"))),
+        component: Arc::from(&*truncated(component, MAX_NAME_BYTES)),
+        fingerprint: report.fingerprint,
+    }
+}
+
+/// All groups of errors, and what is in none.
+pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>) -> (Vec<ErrorGroup>, Replaced) {
+    let now_ns = recorder.since_start_ns(anchor.ticks);
+    recorder.stores.errors.read(now_ns, anchor, |take| {
+        for shard in recorder.shards.iter() {
+            let tallies = shard.cells.iter().flat_map(|cell| cell.tallies.iter()).chain(shard.reports.iter());
+            for unfiled in tallies.map(Tally::unfiled).filter(|unfiled| unfiled.count > 0) {
+                let last_ns = recorder.since_start_ns(unfiled.last);
+                take(Unread { group: unfiled.group, count: unfiled.count, last_ns });
+            }
+        }
+    })
+}
