@@ -46,7 +46,7 @@ fn print_text(rows: &[Row], verdicts: &[Verdict]) {
         println!("{line}");
     }
     println!();
-    print!("{}", table::machine_lines(rows));
+    print!("{}", table::machine_lines("record", rows));
     for verdict in verdicts {
         println!("{}", verdict.machine_line());
     }

@@ -1,5 +1,5 @@
 //! Tracked calls at the very end: in thread-local destructors that run after this library's own, on the main thread,
-//! and in the functions that the process runs when it exits.
+//! and in the functions that the process runs when it exits. And the hook that records panics, of which a process has one.
 //!
 //! A program of its own that runs itself once for each case, since each case ends a process.
 #![allow(
@@ -201,6 +201,47 @@ fn exit_while_others_record() {
     println!("{DONE}");
 }
 
+/// Panics that the process has recorded.
+fn panics_recorded() -> u64 {
+    monitor().snapshot().errors().iter().filter(|group| group.kind == "panic").map(|group| group.count).sum()
+}
+
+fn panics_asked_for_while_the_thread_panics() {
+    struct Asks;
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            monitor_core::record_panics();
+        }
+    }
+    let asks = || {
+        let _asks = Asks;
+        panic!("on purpose");
+    };
+    assert!(std::panic::catch_unwind(asks).is_err());
+    monitor_core::record_panics();
+    assert!(std::panic::catch_unwind(|| panic!("on purpose")).is_err());
+    assert_eq!(panics_recorded(), 1);
+}
+
+/// One thread waits for the hooks that run, of which one asks for what that thread is about.
+fn panics_asked_for_by_a_hook() {
+    use std::sync::Barrier;
+
+    static IN_HOOK: Barrier = Barrier::new(2);
+    std::panic::set_hook(Box::new(|_| {
+        IN_HOOK.wait();
+        for _ in 0..1_000 {
+            monitor_core::record_panics();
+            std::thread::yield_now();
+        }
+    }));
+    let panics = std::thread::spawn(|| panic!("on purpose"));
+    IN_HOOK.wait();
+    monitor_core::record_panics();
+    assert!(panics.join().is_err());
+    assert!(panics_recorded() <= 1);
+}
+
 /// Cases, and whether they say themselves that they are done, at the end of the process.
 const ALL: &[(&str, fn(), bool)] = &[
     ("thread_local_destructor", thread_local_destructor, false),
@@ -215,10 +256,18 @@ const ALL: &[(&str, fn(), bool)] = &[
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     ("main_thread_local_destructor", main_thread_local_destructor, true),
     ("exit_while_others_record", exit_while_others_record, true),
+    ("panics_asked_for_while_the_thread_panics", panics_asked_for_while_the_thread_panics, false),
+    ("panics_asked_for_by_a_hook", panics_asked_for_by_a_hook, false),
 ];
 
 fn main() -> ExitCode {
     if let Ok(case) = std::env::var(CASE) {
+        // A deadlock is to end it, not to last.
+        #[cfg(unix)]
+        // SAFETY: it only sets a timer.
+        unsafe {
+            libc::alarm(20)
+        };
         let (_, run, says) = ALL.iter().find(|(name, ..)| *name == case).expect("a case of that name");
         run();
         if !says {

@@ -65,12 +65,13 @@ mod cases {
         let child = forked(|| {
             let snapshot = monitor().snapshot();
             assert!(snapshot.operations().is_empty(), "the child has figures of its parent: {snapshot}");
-            assert!(monitor().recent(10).is_empty());
+            assert!(monitor().recent(10).is_empty() && snapshot.errors().is_empty());
             attributed();
             let _ = monitor().try_track("child", |_| Err::<(), _>("of the child"));
             assert_eq!(counts(&monitor(), "attributed"), [1, 1, 0, 0, 0, 0]);
             assert_eq!(counts(&monitor(), "child"), [1, 0, 1, 0, 0, 0]);
             assert_eq!(monitor().recent(1)[0].error.as_ref().map(|error| &*error.message), Some("of the child"));
+            assert_eq!(monitor().snapshot().errors()[0].newest().unwrap().error.message, "of the child");
             assert!(monitor().active().is_empty());
             // Its children begin clean in turn, and its threads record.
             thread::spawn(|| monitor().track("child", |_| ())).join().unwrap();
@@ -131,6 +132,9 @@ mod cases {
                 assert_eq!(counts(&monitor(), "in_child"), [4, 4, 0, 0, 0, 0]);
                 assert_eq!(counts(&local, "in_child"), [4, 4, 0, 0, 0, 0]);
                 assert_eq!(local.snapshot().operations().len(), 1, "the child has figures of its parent");
+                local.error_with("in the child").record();
+                assert_eq!(monitor().snapshot().errors()[0].pattern, "in the child");
+                assert!(monitor().resolve_errors(local.snapshot().errors()[0].fingerprint));
                 assert!(local.snapshot().edges().is_empty() && local.active().is_empty());
             });
             local.track("in_parent", |_| ());
@@ -139,6 +143,7 @@ mod cases {
         child.succeeds();
         assert_eq!(counts(&local, "in_parent"), [1, 1, 0, 0, 0, 0]);
         assert_eq!(counts(&local, "in_child"), [0; 6]);
+        assert!(local.snapshot().errors().is_empty());
     }
 
     fn a_child_that_leaves_an_inherited_scope_records_into_its_own_monitor() {
@@ -275,6 +280,44 @@ mod cases {
         );
     }
 
+    fn a_backtrace_that_another_thread_takes_hangs_nobody() {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::black_box(std::backtrace::Backtrace::force_capture().to_string());
+                }
+            });
+            let children: Vec<_> = (0..50)
+                .map(|_| {
+                    forked(|| {
+                        monitor().error_with("of the child").record();
+                        assert_eq!(monitor().snapshot().errors()[0].count, 1);
+                    })
+                })
+                .collect();
+            stop.store(true, Ordering::Relaxed);
+            children.into_iter().for_each(Child::succeeds);
+        });
+    }
+
+    fn a_child_of_an_error_that_forks_has_errors_with_texts() {
+        struct Forks;
+        impl std::fmt::Display for Forks {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                forked(|| {
+                    monitor().error_with("of the child").record();
+                    assert_eq!(monitor().snapshot().errors()[0].pattern, "of the child");
+                })
+                .succeeds();
+                f.write_str("forks")
+            }
+        }
+        let local = local();
+        local.error_with(&Forks).record();
+        assert_eq!(local.snapshot().errors()[0].pattern, "forks");
+    }
+
     pub(super) const ALL: &[(&str, fn())] = &[
         ("parent_and_child_go_on_and_the_child_begins_clean", parent_and_child_go_on_and_the_child_begins_clean),
         ("a_call_that_runs_while_forking_is_the_parents_alone", a_call_that_runs_while_forking_is_the_parents_alone),
@@ -295,12 +338,16 @@ mod cases {
             a_fork_while_others_record_into_a_local_monitor_hangs_nobody,
         ),
         ("an_inherited_handle_of_a_busy_process_hangs_nobody", an_inherited_handle_of_a_busy_process_hangs_nobody),
+        ("a_backtrace_that_another_thread_takes_hangs_nobody", a_backtrace_that_another_thread_takes_hangs_nobody),
+        ("a_child_of_an_error_that_forks_has_errors_with_texts", a_child_of_an_error_that_forks_has_errors_with_texts),
     ];
 }
 
 fn main() {
     #[cfg(unix)]
     {
+        // SAFETY: there is no other thread yet.
+        unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "1") };
         let failed: Vec<_> = cases::ALL.iter().filter(|(_, case)| std::panic::catch_unwind(case).is_err()).collect();
         for (name, _) in cases::ALL {
             let ended = if failed.iter().any(|(other, _)| other == name) { "FAILED" } else { "ok" };

@@ -3,6 +3,7 @@
 //! The targets beside this folder are short programs over these modules:
 //!
 //! - `record`: what one tracked call costs, ours and others';
+//! - `errors`: what an error costs that is known already;
 //! - `snapshot`: what reading costs;
 //! - `memory`: what is held, and that it stays as it is.
 //!
@@ -10,6 +11,7 @@
 //! |---|---|
 //! | [`contender`] | what is compared: the body that all track, and a named way of tracking it |
 //! | [`ours`], [`floor`], `peers` | the contenders: ours, the least that timing can cost, other libraries |
+//! | [`failing`] | contenders that meet an error each time |
 //! | [`rounds`] | how it is measured: threads, interleaved rounds, the minimum |
 //! | [`budgets`] | what ours may cost, as text beside the figures |
 //! | [`table`], [`markdown`] | how it is shown |
@@ -21,6 +23,7 @@
 
 pub mod budgets;
 pub mod contender;
+pub mod failing;
 pub mod floor;
 pub mod machine;
 pub mod markdown;

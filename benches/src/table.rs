@@ -69,14 +69,14 @@ pub fn miscounts(rows: &[Row]) -> Vec<String> {
 /// `bench record name=.. threads=.. wall_ns=.. cpu_ns=.. ratio=.. cpu_ratio=..`,
 /// and one for each row that can be asked: `bench calls name=.. made=.. recorded=..`.
 #[must_use]
-pub fn machine_lines(rows: &[Row]) -> String {
+pub fn machine_lines(bench: &str, rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
         for (threads, cost) in &row.costs {
             let ratio = ratio(rows, *threads, *cost);
             let _ = writeln!(
                 text,
-                "bench record name={} threads={threads} wall_ns={:.2} cpu_ns={:.2} ratio={:.3} cpu_ratio={:.3}",
+                "bench {bench} name={} threads={threads} wall_ns={:.2} cpu_ns={:.2} ratio={:.3} cpu_ratio={:.3}",
                 row.name, cost.wall_ns, cost.cpu_ns, ratio.wall_ns, ratio.cpu_ns
             );
         }
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn the_machine_line_carries_both_ratios() {
         assert_eq!(
-            machine_lines(&rows()).lines().next(),
+            machine_lines("record", &rows()).lines().next(),
             Some("bench record name=ours_macro threads=1 wall_ns=30.00 cpu_ns=33.00 ratio=1.200 cpu_ratio=1.500")
         );
     }
@@ -139,13 +139,13 @@ mod tests {
             row.recorded = Some(499);
         }
         assert_eq!(miscounts(&rows), ["ours recorded 499 of its 500 calls", "clock recorded 499 of its 500 calls"]);
-        assert!(machine_lines(&rows).contains("bench calls name=ours_macro made=500 recorded=499\n"));
+        assert!(machine_lines("record", &rows).contains("bench calls name=ours_macro made=500 recorded=499\n"));
     }
 
     #[test]
     fn without_the_unit_there_is_no_ratio() {
         let rows = &rows()[..1];
-        assert!(machine_lines(rows).contains("ratio=NaN"));
+        assert!(machine_lines("record", rows).contains("ratio=NaN"));
         assert!(text(rows).ends_with("-\n"));
     }
 }
