@@ -49,6 +49,7 @@
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
+//! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -58,7 +59,7 @@
 //! | feature | default | brings |
 //! |---|---|---|
 //! | `enabled` | yes | recording; without it everything compiles and does nothing |
-//! | `macros` | yes | the attributes |
+//! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
 // What lies on the way of every tracked call is inlined or kept apart by hand; `benches` shows what it is worth.
@@ -78,8 +79,9 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CallEdge, ErrorGroup, ErrorText, FieldValue, Figures, Histogram, KindStats, Labels,
-    MonitorStats, OperationRecord, OperationStats, Outcome, ProgressStats, Snapshot, StateMachineStats,
+    ActiveOperation, ActiveState, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorText, FieldValue, Figures,
+    Histogram, KindStats, Labels, MonitorStats, OperationRecord, OperationStats, Outcome, ProgressStats, Refusal,
+    Snapshot, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -88,8 +90,15 @@ pub use crate::{
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
     record::call_site::RecordPolicy,
     record::copies::copies,
+    store::states::GuardContext,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
+    trackers::states::builder::StateMachineBuilder,
+    trackers::states::entity::{Entity, Transition},
+    trackers::states::error::TransitionError,
+    trackers::states::machine::StateMachine,
+    trackers::states::spec::{MonitorState, StateSpec, TransitionSpec},
+    trackers::states::typed::{EntityOf, StateMachineBuilderOf, StateMachineOf, TransitionOf},
 };
 
 #[cfg(all(feature = "macros", not(loom)))]
@@ -107,4 +116,5 @@ pub mod __private {
     pub use crate::trackers::expansion::{Return, path_of, run};
     pub use crate::trackers::future::{Tracked, track_future};
     pub use crate::trackers::probe::*;
+    pub use crate::trackers::states::spec::{MonitorState, StateSpec, TransitionSpec};
 }

@@ -14,6 +14,7 @@
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
+//! | `state_machine_section` | the state machines in the table of a snapshot |
 //! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
@@ -33,6 +34,7 @@ mod record;
 mod sections;
 mod snapshot;
 mod state_machine;
+mod state_machine_section;
 mod table;
 pub(crate) mod text;
 mod totals;
@@ -53,5 +55,7 @@ pub use progress::ProgressStats;
 pub use record::{ErrorText, OperationRecord};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;
-pub use state_machine::StateMachineStats;
+pub use state_machine::{
+    EndedEntity, EntityStats, Refusal, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
+};
 pub(crate) use totals::Totals;

@@ -10,7 +10,7 @@ use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
     ActiveOperation, CallEdge, ErrorGroup, KindStats, MonitorStats, OperationStats, ProgressStats, StateMachineStats,
 };
-use super::{active, edge, kind, operation};
+use super::{active, edge, kind, operation, state_machine};
 
 /// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
 const WIRE_VERSION: u32 = 1;
@@ -193,10 +193,16 @@ impl Snapshot {
         &self.progress
     }
 
-    /// The state machines with their entities.
+    /// The state machines with their entities, by name.
     #[must_use]
     pub fn state_machines(&self) -> &[StateMachineStats] {
         &self.state_machines
+    }
+
+    /// The state machine of that name.
+    #[must_use]
+    pub fn state_machine(&self, name: &str) -> Option<&StateMachineStats> {
+        self.state_machines.iter().find(|machine| machine.name == name)
     }
 
     /// The monitor's figures of itself, since it started.
@@ -209,7 +215,8 @@ impl Snapshot {
     ///
     /// Operations are matched by name, kind, component and labels; one that was not there before is whole, one
     /// without a call in between stays with counts of 0. What is active, and the monitor's figures of itself, are
-    /// this snapshot's. Counts never go below 0: with the two exchanged, the difference is empty.
+    /// this snapshot's. Of state machines, counts and times in a state are those in between; where each entity is, who is
+    /// stuck, and the last transitions are this snapshot's. Counts never go below 0: with the two exchanged, the difference is empty.
     ///
     /// ```
     /// # let monitor = monitor_core::Monitor::builder().build()?;
@@ -233,7 +240,7 @@ impl Snapshot {
             active: self.active.clone(),
             errors: self.errors.clone(),
             progress: self.progress.clone(),
-            state_machines: self.state_machines.clone(),
+            state_machines: state_machine::all_since(&self.state_machines, &earlier.state_machines),
             monitor: self.monitor.clone(),
         }
     }

@@ -1,4 +1,5 @@
-//! Operations as a program begins and ends them: guards, closures, futures, and what the attribute expands to.
+//! Operations as a program begins and ends them: guards, closures, futures, and what the attribute expands to. Beside
+//! them what a program follows in another way: state machines.
 //!
 //! Everything here ends in `record`. Nothing here knows the monitor that it belongs to, only its recorder.
 
@@ -7,3 +8,4 @@ pub(crate) mod future;
 pub(crate) mod operation;
 pub(crate) mod outcome;
 pub(crate) mod probe;
+pub(crate) mod states;
