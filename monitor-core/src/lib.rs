@@ -102,7 +102,7 @@ pub use crate::{
 };
 
 #[cfg(all(feature = "macros", not(loom)))]
-pub use monitor_macros::{track_operation, track_operations};
+pub use monitor_macros::{MonitorState, track_operation, track_operations};
 
 /// What the attributes expand to. Not for direct use: it may change with any version.
 #[cfg(not(loom))]
