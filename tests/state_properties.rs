@@ -78,15 +78,15 @@ impl Rules {
 prop_compose! {
     fn rules()(
         (spine, terminal) in (2_usize..7).prop_flat_map(|n| (
-            prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(0..3_usize), any::<bool>()), n - 1),
+            prop::collection::vec(any::<(prop::sample::Index, bool)>(), n - 1),
             prop::collection::vec(prop::bool::weighted(0.3), n - 1),
         )),
         extra in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), prop::option::of(0..3_usize), any::<bool>()), 0..12),
     ) -> Rules {
         let states = spine.len() + 1;
         let mut rules = Rules { terminal: [false].into_iter().chain(terminal).collect(), arrows: Vec::new() };
-        // Every state is reached from an earlier one; by a trigger of its own kind, so that nothing shadows it.
-        for (state, (from, _, guarded)) in spine.iter().enumerate().map(|(at, part)| (at + 1, part)) {
+        // Every state is reached from an earlier one, by naming it, so that nothing shadows it.
+        for (state, (from, guarded)) in spine.iter().enumerate().map(|(at, part)| (at + 1, part)) {
             let earlier: Vec<_> = (0..state).filter(|&earlier| !rules.terminal[earlier]).collect();
             rules.add(Arrow { from: *from.get(&earlier), to: state, trigger: None, guarded: *guarded });
         }

@@ -1,4 +1,4 @@
-//! Assertions on operations, for the host's own tests.
+//! Assertions on operations and state machines, for the host's own tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -38,11 +38,13 @@
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the last link of a chain is not used")]
 
 mod report;
+mod states;
 
 use std::fmt;
 use std::time::Duration;
 
 use self::report::{NAMES_LISTED, Names, Report};
+pub use self::states::{StateMachineAssert, assert_state_machine};
 use crate::model::text::{format_count, format_duration, format_percent, one_line, plural};
 use crate::model::{OperationStats, Snapshot};
 
@@ -293,7 +295,7 @@ mod tests {
     }
 
     /// The message of the assertion that fails in `f`; empty when none does.
-    fn message(f: impl FnOnce()) -> String {
+    pub(super) fn message(f: impl FnOnce()) -> String {
         let failed = catch_unwind(AssertUnwindSafe(f)).err();
         failed.map_or_else(String::new, |payload| payload.downcast_ref::<String>().cloned().unwrap_or_default())
     }

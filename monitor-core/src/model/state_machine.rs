@@ -357,4 +357,4 @@ impl fmt::Display for Refusal {
 
 #[cfg(test)]
 #[path = "state_machine_tests.rs"]
-mod tests;
+pub(super) mod tests;

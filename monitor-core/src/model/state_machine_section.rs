@@ -116,3 +116,89 @@ fn refusals(text: &mut String, machines: &[StateMachineStats], all: bool) {
         note(text, &format!("{} like these", plural((notes.len() - shown) as u64, "more line")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::super::state_machine::tests::machine;
+    use super::super::{EntityStats, Snapshot, SnapshotParts};
+    use super::*;
+
+    fn table(machines: Vec<StateMachineStats>) -> Snapshot {
+        Snapshot::new(SnapshotParts { state_machines: machines, ..SnapshotParts::empty() })
+    }
+
+    fn assert_fits(table: &str) {
+        for line in table.lines() {
+            assert!(line.chars().count() <= WIDTH, "{} characters: {line}", line.chars().count());
+        }
+    }
+
+    #[test]
+    fn the_table_says_how_many_are_where_which_are_stuck_and_what_was_refused() {
+        let shown = table(vec![StateMachineStats { entities_refused: 4, ..machine("backup", &[1, 2, 700], 3) }]);
+        let text = shown.to_string();
+        assert_fits(&text);
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        for expected in [
+            "state machine  now  stuck  entered  left     p50     p99   total",
+            "backup           2      1        5     3",
+            "  copying        2               5     3",
+            "stuck  machine  state      for  allowed",
+            "db2    backup   copying 16m 00s  15m 00s",
+        ] {
+            let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(lines.iter().any(|line| squeezed(line).starts_with(&squeezed(expected))), "{expected}:\n{text}");
+        }
+        assert!(text.contains("  backup: 4 transitions refused (guard 3, undeclared 1)"), "{text}");
+        assert!(text.contains("  backup: an entity was refused 4 times, "), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_said_without_a_machine_and_of_states_without_an_entry() {
+        assert!(!table(Vec::new()).to_string().contains("state machine"));
+        let idle = machine("backup", &[], 0);
+        assert!(!table(vec![idle.clone()]).to_string().contains("  done"));
+        assert!(format!("{:#}", table(vec![idle])).contains("  done"));
+    }
+
+    #[test]
+    fn many_machines_and_stuck_entities_are_cut_short() {
+        let stuck: Vec<_> = (0..30).map(|at| entity(&format!("e{at}"), at)).collect();
+        let mut machines: Vec<_> = (0..15).map(|at| machine(&format!("m{at}"), &[1], 1)).collect();
+        machines[0] = StateMachineStats { stuck, stuck_entities: 5_000, ..machine("m0", &[1], 1) };
+        let text = table(machines.clone()).to_string();
+        assert_fits(&text);
+        assert!(text.contains("  5 more state machines not shown") && text.contains("  10 shown of 5,014: "), "{text}");
+        assert!(text.contains("\ne29 ") && !text.contains("\ne19 "), "{text}");
+        let all = format!("{:#}", table(machines));
+        assert!(all.contains("\nm14") && all.contains("\ne0 "), "{all}");
+    }
+
+    #[test]
+    fn the_widest_names_and_figures_stay_within_the_lines_and_steer_no_terminal() {
+        let name = "a\u{1b}[31m very long name ".repeat(20);
+        let mut wide = machine(&name, &[u64::MAX / 1_000_000], u64::MAX / 2);
+        wide.stuck = vec![EntityStats { state: name.clone(), ..entity(&name, 1 << 40) }];
+        (wide.entities, wide.removed, wide.stuck_entities) = (u64::MAX, u64::MAX, u64::MAX);
+        for state in &mut wide.states {
+            (state.name, state.entered, state.removed) = (name.clone(), u64::MAX, u64::MAX);
+        }
+        let text = table(vec![wide]).to_string();
+        assert_fits(&text);
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    fn entity(id: &str, minutes: u64) -> EntityStats {
+        EntityStats {
+            id: id.into(),
+            state: "copying".into(),
+            begun_at: SystemTime::UNIX_EPOCH,
+            since: SystemTime::UNIX_EPOCH,
+            time_in_state: Duration::from_mins(15 + minutes),
+            stuck_after: Some(Duration::from_mins(15)),
+            transitions: 0,
+        }
+    }
+}
