@@ -16,7 +16,7 @@ mod cases {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    use monitor_core::{TrackFuture, monitor, track_operation};
+    use monitor_core::{Entity, Monitor, Refusal, TrackFuture, monitor, track_operation};
     use tests::{counts, local, poll_once, stats, yield_once};
 
     /// What a child may take before it counts as hung. Not a measure of time: nothing in here waits.
@@ -275,6 +275,60 @@ mod cases {
         );
     }
 
+    fn a_state_machine_that_is_inherited_refuses_and_the_child_defines_its_own() {
+        let define = |monitor: &Monitor| {
+            let builder = monitor.state_machine("forked").state("a").state("b");
+            builder.transition("a", "b").guard(|_| Ok(())).transition("b", "a").build().unwrap()
+        };
+        let local = local();
+        let machine = define(&local);
+        let entity = machine.entity("of the parent").unwrap();
+        entity.to("b").unwrap();
+        let begun_before = local.state_machine("begun before").state("a").state("b");
+        let begun_before = begun_before.transition("a", "b").transition("b", "a");
+        let child = forked(|| {
+            assert_eq!((entity.state(), entity.id(), entity.has_ended()), ("b", "of the parent", false));
+            let error = entity.to("a").unwrap_err();
+            assert!(error.reason() == Refusal::Inherited && error.to_string().contains("parent process"), "{error}");
+            assert_eq!(entity.trigger("x").unwrap_err().reason(), Refusal::Inherited);
+            assert_eq!(entity.to("nowhere").unwrap_err().reason(), Refusal::Inherited);
+            assert!(entity.history().is_empty() && entity.time_in_state().is_none());
+            assert!(machine.entity("new").unwrap_err().to_string().contains("parent process"));
+            assert!(machine.existing("of the parent").is_none() && !machine.remove("of the parent"));
+            assert!(machine.entities().is_empty() && machine.ended().is_empty() && machine.stats().states.is_empty());
+            // Defined in the child it is the child's, whichever handle leads there.
+            let own = define(&local);
+            own.entity("of the child").unwrap().to("b").unwrap();
+            assert_eq!(monitor().snapshot().state_machine("forked").map(|machine| machine.begun), Some(1));
+            begun_before.build().unwrap();
+            assert_eq!(monitor().snapshot().state_machines().len(), 2);
+        });
+        child.succeeds();
+        entity.to("a").unwrap();
+        assert_eq!((machine.stats().begun, machine.stats().refused_count()), (1, 0));
+    }
+
+    fn an_inherited_state_machine_of_a_busy_process_hangs_nobody() {
+        let local = local();
+        let machine = local.state_machine("busy").state("a").state("b").transition("a", "b").transition("b", "a");
+        let machine = machine.build().unwrap();
+        let turn = |entity: &Entity| _ = entity.to(if entity.state() == "a" { "b" } else { "a" });
+        let known = machine.entity("known").unwrap();
+        under_load(
+            |name| {
+                let entity = machine.entity(name).unwrap();
+                turn(&entity);
+                let _ = machine.stats();
+                machine.remove(if name == "known" { "nobody" } else { name });
+            },
+            || {
+                turn(&known);
+                let _ = (known.clone(), known.history(), machine.entities(), machine.stats());
+                let _ = (machine.entity("known").is_err(), local.snapshot());
+            },
+        );
+    }
+
     pub(super) const ALL: &[(&str, fn())] = &[
         ("parent_and_child_go_on_and_the_child_begins_clean", parent_and_child_go_on_and_the_child_begins_clean),
         ("a_call_that_runs_while_forking_is_the_parents_alone", a_call_that_runs_while_forking_is_the_parents_alone),
@@ -295,6 +349,14 @@ mod cases {
             a_fork_while_others_record_into_a_local_monitor_hangs_nobody,
         ),
         ("an_inherited_handle_of_a_busy_process_hangs_nobody", an_inherited_handle_of_a_busy_process_hangs_nobody),
+        (
+            "a_state_machine_that_is_inherited_refuses_and_the_child_defines_its_own",
+            a_state_machine_that_is_inherited_refuses_and_the_child_defines_its_own,
+        ),
+        (
+            "an_inherited_state_machine_of_a_busy_process_hangs_nobody",
+            an_inherited_state_machine_of_a_busy_process_hangs_nobody,
+        ),
     ];
 }
 

@@ -1,4 +1,5 @@
 //! State machines as a host uses them: by name, by an enum, with guards, from many threads, at their bounds.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -658,7 +659,9 @@ fn what_many_threads_do_adds_up_at_every_moment() {
                 reads += 1;
             }
         });
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
         done.store(true, Ordering::Release);
         reader.join().unwrap();
     });

@@ -4,6 +4,7 @@
 //!
 //! - `record`: what one tracked call costs, ours and others';
 //! - `snapshot`: what reading costs;
+//! - `states`: what a state machine costs;
 //! - `memory`: what is held, and that it stays as it is.
 //!
 //! | module | owns |

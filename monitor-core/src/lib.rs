@@ -34,13 +34,15 @@
 //! About as much as the two clock readings that time it: on the thread's own counters, without a lock, a locked
 //! instruction or a cache line that other threads write. `benches` measures it beside other libraries. A sampled call
 //! (`sample = 32`) costs less than one clock reading, and one that is switched off by [`Monitor::set_enabled`] a
-//! nanosecond or two. Without the feature `enabled` there is nothing left of it.
+//! nanosecond or two. Without the feature `enabled` there is nothing left of it. A transition of a state machine costs
+//! some 50 ns.
 //!
 //! # What is exact, and what is bounded
 //!
 //! Counts, outcomes and sums are exact, whoever reads and whatever is lost of individual records. Percentiles are within
 //! 1.6 % ([`Histogram`]). Names, label sets, records and nesting are bounded; what is over a bound is counted in
-//! [`MonitorStats`]. Sampled operations count every call and time some, without bias.
+//! [`MonitorStats`], what is over one of a [`StateMachine`] in its [`StateMachineStats`]. Sampled operations count every
+//! call and time some, without bias.
 //!
 //! # Where to go from here
 //!
@@ -58,7 +60,7 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `enabled` | yes | recording; without it everything compiles and does nothing |
+//! | `enabled` | yes | recording; without it everything compiles and does nothing, but that state machines go on judging |
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]

@@ -53,7 +53,7 @@ pub(super) fn machine(item: TokenStream) -> Result<Machine> {
     let Item::Enum(item) = syn::parse2::<Item>(item)? else { return Err(Error::new_spanned(whole, PLAIN)) };
     let ItemEnum { attrs, ident, generics, variants, .. } = item;
     if !generics.params.is_empty() {
-        return Err(Error::new(generics.span(), "`MonitorState` is for enums without generics: states are fixed"));
+        return Err(Error::new_spanned(generics, "`MonitorState` is for enums without generics: states are fixed"));
     }
     let mut machine = Machine { name: snake_case(&ident), ident, stuck_after: None, krate: None, states: Vec::new() };
     machine.read(&attrs)?;
@@ -188,9 +188,9 @@ fn equals(input: ParseStream<'_>, name: &Ident, form: &str) -> Result<()> {
 /// `= "text"`, neither empty nor over-long.
 fn text(input: ParseStream<'_>, name: &Ident) -> Result<LitStr> {
     equals(input, name, "= \"..\"")?;
-    let Ok(text) = input.parse::<LitStr>() else {
-        return Err(input.error(format!("`{name}` must be a string literal: `{name} = \"..\"`")));
-    };
+    let error =
+        |error: Error| Error::new(error.span(), format!("`{name}` must be a string literal: `{name} = \"..\"`"));
+    let text = input.parse::<LitStr>().map_err(error)?;
     bounded(&text, &format!("`{name}`"))?;
     Ok(text)
 }

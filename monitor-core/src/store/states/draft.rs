@@ -138,6 +138,13 @@ impl Draft {
         for (state, _) in self.stuck_after_in.iter().filter(|(state, _)| !numbers.contains_key(state.as_str())) {
             faults.add(|| format!("state {state:?}, whose stuck_after is set, is not declared"));
         }
+        for state in self.states.iter().filter(|state| state.terminal) {
+            if self.stuck_after_in.iter().any(|(name, _)| *name == state.name) {
+                faults.add(|| {
+                    format!("state {:?}, whose stuck_after is set, is terminal; nothing stays there", state.name)
+                });
+            }
+        }
         // What leads nowhere can only be said of states and transitions that are right in themselves.
         if faults.listed.is_empty() {
             self.check_ways(&arrows, initial, &mut faults);

@@ -82,7 +82,7 @@ impl Machine {
             terminal: state.terminal,
             stuck_after: state.stuck_after,
             // In a terminal state they have ended.
-            entities: if state.terminal { 0 } else { figures.entered - figures.left - figures.removed },
+            entities: if state.terminal { 0 } else { figures.entered.saturating_sub(figures.left + figures.removed) },
             entered: figures.entered,
             left: figures.left,
             removed: figures.removed,
@@ -100,7 +100,7 @@ impl Machine {
         sort_by(&mut oldest_copied, |entity| entity.begun);
         StateMachineStats {
             name: definition.name.to_string(),
-            entities: figures.begun - figures.ended - figures.removed,
+            entities: figures.begun.saturating_sub(figures.ended + figures.removed),
             begun: figures.begun,
             ended: figures.ended,
             removed: figures.removed,

@@ -204,6 +204,14 @@ fn readings_of_the_clock_that_come_in_the_wrong_order_do_not_turn_time_back() {
 }
 
 #[test]
+fn a_limit_for_a_state_where_nothing_stays_is_refused() {
+    let limited = |state: &str| faults(Draft { stuck_after_in: vec![(state.into(), Duration::ZERO)], ..lamp() });
+    assert!(limited("broken")[0].contains("\"broken\", whose stuck_after is set, is terminal"));
+    assert!(limited("burnt")[0].contains("\"burnt\", whose stuck_after is set, is not declared"));
+    assert!(limited("on").is_empty());
+}
+
+#[test]
 fn a_limit_beyond_what_the_clock_can_tell_is_never() {
     let limits = |limit| {
         let definition = Draft { stuck_after: limit, ..lamp() }.check().ok().unwrap();

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::machine::StateMachine;
+use super::machine::{REENTRANT, StateMachine};
 use crate::base::error::Error;
-use crate::record::quiet::quietly_or_not;
+use crate::record::quiet::quietly;
 use crate::record::recorder::RecorderRef;
 use crate::store::states::{
     Draft, DraftState, DraftTransition, Guard, GuardContext, MAX_MACHINES, NEVER, NotRegistered,
@@ -119,7 +119,7 @@ impl StateMachineBuilder {
     }
 
     /// Entities that may be alive at one time; further ones are refused and counted. From 1 to 1,000,000, default
-    /// 10,000.
+    /// 10,000. A snapshot holds the machine's lock for some 5 ns for each.
     pub fn max_entities(mut self, entities: usize) -> Self {
         self.draft.max_entities = entities;
         self
@@ -132,14 +132,18 @@ impl StateMachineBuilder {
     /// # Errors
     /// [`Error::is_invalid_state_machine`] lists all faults: states that are not declared, are declared twice, are never
     /// reached or have no way out, a second initial state or none, transitions that are declared twice, can never be
-    /// made or leave a terminal state, names that are empty or over-long.
+    /// made or leave a terminal state, a limit for a terminal state, names that are empty or over-long.
     /// [`Error::is_different_state_machine`] when the monitor has another machine of that name.
     /// [`Error::is_too_many`] when the monitor has 256 machines.
     pub fn build(self) -> Result<StateMachine, Error> {
         let StateMachineBuilder { recorder, draft } = self;
+        // A builder that came by a fork: the locks behind its recorder may be held by threads that are not here.
+        let recorder = if recorder.is_inherited() { RecorderRef::of_process() } else { recorder };
         let definition = draft.check().map_err(|(name, faults)| Error::invalid_state_machine(name, faults))?;
         let name = definition.name.to_string();
-        let machine = quietly_or_not(|| recorder.stores.states.register(definition)).map_err(|why| match why {
+        let registered = quietly(|| recorder.stores.states.register(definition));
+        let Some(registered) = registered else { return Err(Error::not_here("the monitor", REENTRANT)) };
+        let machine = registered.map_err(|why| match why {
             NotRegistered::Different(what) => Error::different_state_machine(name, what),
             NotRegistered::Full => Error::too_many(
                 "state machines",

@@ -7,13 +7,13 @@ use super::entity::Entity;
 use crate::base::error::Error;
 use crate::base::names::MAX_NAME_BYTES;
 use crate::model::{EndedEntity, EntityStats, StateMachineStats};
-use crate::record::quiet::{quietly, quietly_or_not};
+use crate::record::quiet::quietly;
 use crate::record::recorder::RecorderRef;
 use crate::store::states::Machine;
 
 /// What the errors of an inherited handle say.
 const INHERITED: &str = "it belongs to the parent process; define the machine anew after a fork";
-const REENTRANT: &str = "it was asked for from inside the monitor itself, by a tracked allocator";
+pub(super) const REENTRANT: &str = "it was asked for from inside the monitor itself, by a tracked allocator";
 
 /// A state machine: states, the transitions between them, and the entities that are in these states.
 ///
@@ -90,7 +90,7 @@ impl StateMachine {
         if self.recorder.is_inherited() {
             return Vec::new();
         }
-        quietly_or_not(|| self.machine.entities(&self.recorder.clock.anchor()))
+        quietly(|| self.machine.entities(&self.recorder.clock.anchor())).unwrap_or_default()
     }
 
     /// The entities that ended last, with their history, the newest first; at most 256.
@@ -99,7 +99,7 @@ impl StateMachine {
         if self.recorder.is_inherited() {
             return Vec::new();
         }
-        quietly_or_not(|| self.machine.ended(&self.recorder.clock.anchor()))
+        quietly(|| self.machine.ended(&self.recorder.clock.anchor())).unwrap_or_default()
     }
 
     /// The figures of this machine, as in a snapshot.
@@ -108,7 +108,7 @@ impl StateMachine {
         if self.recorder.is_inherited() {
             return StateMachineStats::default();
         }
-        quietly_or_not(|| self.machine.read(&self.recorder.clock.anchor()))
+        quietly(|| self.machine.read(&self.recorder.clock.anchor())).unwrap_or_default()
     }
 }
 
