@@ -270,7 +270,6 @@ impl<'a> OperationAssert<'a> {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::time::SystemTime;
 
     use super::*;
     use crate::model::{Identity, SnapshotParts, Totals};

@@ -14,6 +14,7 @@
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
+//! | `refusal` | why a transition of a state machine was not made |
 //! | `state_machine_section` | the state machines in the table of a snapshot |
 //! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
@@ -31,6 +32,7 @@ mod outcome;
 mod own;
 mod progress;
 mod record;
+mod refusal;
 mod sections;
 mod snapshot;
 mod state_machine;
@@ -53,9 +55,8 @@ pub use outcome::Outcome;
 pub use own::MonitorStats;
 pub use progress::ProgressStats;
 pub use record::{ErrorText, OperationRecord};
+pub use refusal::Refusal;
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;
-pub use state_machine::{
-    EndedEntity, EntityStats, Refusal, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
-};
+pub use state_machine::{EndedEntity, EntityStats, StateMachineStats, StateStats, TransitionRecord, TransitionStats};
 pub(crate) use totals::Totals;

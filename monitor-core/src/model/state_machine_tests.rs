@@ -4,7 +4,9 @@ const MS: u64 = 1_000_000;
 
 fn state(name: &str, stays_ms: &[u64], entities: u64) -> StateStats {
     let mut durations = Histogram::new();
-    stays_ms.iter().for_each(|stay| durations.record(stay * MS));
+    for stay in stays_ms {
+        durations.record(stay * MS);
+    }
     let left = stays_ms.len() as u64;
     StateStats {
         name: name.into(),

@@ -4,6 +4,7 @@
 //! are alive. Knows nothing of handles, of threads or of who asks; guards are kept here and called from above, since no
 //! code of the host may run under a lock.
 
+mod cell;
 mod definition;
 mod draft;
 mod machine;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+pub(crate) use self::cell::EntityCell;
 pub use self::definition::GuardContext;
 pub(crate) use self::definition::{Declared, Definition, Guard, Wanted};
 pub(crate) use self::draft::{Draft, DraftState, DraftTransition, NEVER};
-pub(crate) use self::machine::{EntityCell, Machine, Step, Stepped};
+pub(crate) use self::machine::{Machine, Step, Stepped};
 use crate::base::clock::Anchor;
 use crate::model::StateMachineStats;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
+use super::cell::{EntityCell, Status};
 use super::definition::{Declared, Definition, Wanted};
 use crate::base::clock::Clock;
 use crate::model::{Histogram, Refusal};
@@ -29,55 +30,6 @@ pub(crate) struct Machine {
     refused: [AtomicU64; Refusal::ALL.len()],
     pub(crate) guards_panicked: AtomicU64,
     pub(super) entities_refused: AtomicU64,
-}
-
-/// What a handle and the machine share of an entity. Written under the machine's lock, read without.
-pub(crate) struct EntityCell {
-    pub(crate) id: Arc<str>,
-    /// Its place in the machine, as long as it is alive.
-    slot: u32,
-    /// A [`Status`].
-    status: AtomicU64,
-}
-
-/// State, end and number of transitions of an entity in one word.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Status(u64);
-
-impl Status {
-    const ENDED: u64 = 1 << 8;
-    const REMOVED: u64 = 1 << 9;
-    const VERSION: u32 = 16;
-
-    fn alive(state: u8, transitions: u64) -> Status {
-        Status(transitions << Self::VERSION | u64::from(state))
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the low byte is the state")]
-    pub(crate) fn state(self) -> u8 {
-        self.0 as u8
-    }
-
-    /// Why it takes no transition any more.
-    pub(crate) fn gone(self) -> Option<Refusal> {
-        if self.0 & Self::ENDED != 0 {
-            Some(Refusal::Ended)
-        } else if self.0 & Self::REMOVED != 0 {
-            Some(Refusal::Removed)
-        } else {
-            None
-        }
-    }
-}
-
-impl EntityCell {
-    pub(crate) fn status(&self) -> Status {
-        Status(self.status.load(Ordering::Acquire))
-    }
-
-    fn set(&self, status: Status) {
-        self.status.store(status.0, Ordering::Release);
-    }
 }
 
 /// One transition that was made.
@@ -257,7 +209,8 @@ impl Machine {
         let inner = self.inner.lock();
         if let Some(slot) = inner.slot_of(cell) {
             steps.extend(slot.history.iter().flat_map(|history| history.iter()));
-        } else if let Some(ended) = inner.ended.iter().rev().find(|ended| std::ptr::eq(&raw const *ended.cell, cell)) {
+        } else if let Some(ended) = inner.ended.iter().rev().find(|ended| std::ptr::eq(Arc::as_ptr(&ended.cell), cell))
+        {
             steps.extend(&ended.history);
         }
         steps
@@ -297,8 +250,7 @@ impl Inner {
             None => u32::try_from(self.slots.len()).ok()?,
         };
         let id: Arc<str> = id.into();
-        let status = AtomicU64::new(Status::alive(initial, 0).0);
-        let cell = Arc::new(EntityCell { id: id.clone(), slot, status });
+        let cell = Arc::new(EntityCell::new(id.clone(), slot, initial));
         let begun =
             Slot { cell: Some(cell.clone()), begun: now, since: now, transitions: 0, state: initial, history: None };
         match self.slots.get_mut(slot as usize) {
@@ -316,7 +268,7 @@ impl Inner {
         let Some(place) = self.slots.get_mut(slot as usize) else { return false };
         let Some(cell) = place.cell.take() else { return false };
         place.history = None;
-        cell.set(Status(cell.status().0 | Status::REMOVED));
+        cell.set(cell.status().removed());
         self.free.push(slot);
         self.figures.removed += 1;
         if let Some(state) = self.figures.states.get_mut(usize::from(cell.status().state())) {
@@ -367,7 +319,7 @@ impl Inner {
         slot.since = at;
         let status = Status::alive(declared.to, slot.transitions);
         if definition.is_terminal(declared.to) {
-            cell.set(Status(status.0 | Status::ENDED));
+            cell.set(status.ended());
             self.retire(cell.slot, at, clock);
         } else {
             cell.set(status);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::cell::EntityCell;
 use super::definition::Definition;
-use super::machine::{Ended, EntityCell, Machine, Slot, Step};
+use super::machine::{Ended, Machine, Slot, Step};
 use crate::base::clock::Anchor;
 use crate::model::{EndedEntity, EntityStats, StateMachineStats, StateStats, TransitionRecord, TransitionStats};
 
