@@ -71,10 +71,11 @@
 mod base;
 mod model;
 mod record;
-mod store;
 
 #[cfg(not(loom))]
 mod monitor;
+#[cfg(not(loom))]
+mod store;
 #[cfg(not(loom))]
 pub mod testing;
 #[cfg(not(loom))]
