@@ -176,6 +176,31 @@ fn an_entity_that_moves_again_and_again_is_refused_in_the_end() {
 }
 
 #[test]
+fn an_entity_that_its_guard_removes_is_refused_and_nobody_else_moves_for_it() {
+    let seen = Arc::new(Mutex::new(None::<StateMachine>));
+    let machine = {
+        let seen = seen.clone();
+        let builder = local().state_machine("removing").state("a").terminal("b").transition("a", "b");
+        let builder = builder.guard(move |asked| {
+            let machine = seen.lock().unwrap().clone().unwrap();
+            machine.remove(asked.entity());
+            // Takes the place that has become free.
+            machine.entity("another").unwrap();
+            if asked.entity() == "agreed" { Ok(()) } else { Err("no".into()) }
+        });
+        builder.build().unwrap()
+    };
+    *seen.lock().unwrap() = Some(machine.clone());
+    for id in ["agreed", "not agreed"] {
+        let entity = machine.entity(id).unwrap();
+        assert_eq!(entity.to("b").unwrap_err().reason(), Refusal::Removed, "{id}");
+    }
+    let stats = machine.stats();
+    assert_eq!((stats.transition_count(), stats.removed, stats.entities), (0, 2, 1));
+    assert_eq!(machine.existing("another").unwrap().state(), "a");
+}
+
+#[test]
 fn guards_that_ask_for_each_other_come_to_an_end() {
     let myself = Arc::new(Mutex::new(None::<Entity>));
     let deepest = Arc::new(Mutex::new(Vec::new()));

@@ -197,7 +197,8 @@ impl Machine {
     ) -> Option<Step> {
         let declared = self.definition.transition(number)?;
         let mut inner = self.inner.lock();
-        if cell.status() != seen {
+        // Removed between the two, it has no place any more: that may be another entity's by now.
+        if cell.status() != seen || seen.gone().is_some() {
             return None;
         }
         inner.make(&self.definition, cell, number, declared, clock, now)

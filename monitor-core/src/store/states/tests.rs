@@ -170,6 +170,8 @@ fn a_handle_of_an_earlier_life_does_not_reach_the_later_one() {
     let earlier = machine.entity("a", clock.ticks()).unwrap();
     machine.remove("a");
     let later = machine.entity("a", clock.ticks()).unwrap();
+    assert!(machine.step_if(&earlier, earlier.status(), 0, &clock, clock.ticks()).is_none());
+    assert_eq!(machine.read(&clock.anchor()).transition_count(), 0);
     let stepped = machine.step(&earlier, Wanted::State(1), &clock, clock.ticks());
     assert!(matches!(stepped, Stepped::Refused(0, Refusal::Removed)));
     let number = 0;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::TransitionError;
 use super::guards;
+use crate::base::names::truncated;
 use crate::model::{Refusal, TransitionRecord};
 use crate::record::quiet::quietly;
 use crate::record::recorder::RecorderRef;
@@ -13,6 +14,9 @@ use crate::store::states::{Declared, EntityCell, Machine, Step, Stepped, Wanted}
 
 /// How often a guarded transition is tried when other threads move the entity in between.
 const TRIES: usize = 8;
+
+/// Longest text of several guards together in bytes; what is longer is cut.
+const MAX_SAID_BYTES: usize = 1_024;
 
 /// A thing that a state machine follows: [`StateMachine::entity`](crate::StateMachine::entity).
 ///
@@ -75,7 +79,7 @@ impl Entity {
         self.cell.status().gone() == Some(Refusal::Ended)
     }
 
-    /// How long it has been in its state; `None` when it has ended or was removed.
+    /// How long it has been in its state; `None` when it has ended or was removed, and in a forked child.
     #[must_use]
     pub fn time_in_state(&self) -> Option<Duration> {
         if self.recorder.is_inherited() {
@@ -143,7 +147,7 @@ impl Entity {
                     quietly(|| self.machine.step_if(&self.cell, status, number, clock, clock.ticks())).flatten()
                 }
                 // Refused, as far as the entity is still where the guards were asked about it.
-                None if !said.is_empty() && self.cell.status() == status => {
+                None if !said.is_empty() && self.cell.status() == status && status.gone().is_none() => {
                     let error = self.refused(status.state(), wanted, Refusal::Guard);
                     return Err(error.with_guard(self.joined(said)));
                 }
@@ -171,7 +175,7 @@ impl Entity {
                 said.push(last);
                 let name = |declared: &Declared| self.machine.definition.state_name(declared.to).to_owned();
                 let all: Vec<_> = said.iter().map(|(to, reason)| format!("{}: {reason}", name(to))).collect();
-                all.join("; ")
+                truncated(&all.join("; "), MAX_SAID_BYTES).into_owned()
             }
             None => String::new(),
         }

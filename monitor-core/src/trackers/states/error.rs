@@ -123,7 +123,8 @@ impl TransitionError {
         self.refused.reason
     }
 
-    /// What the guard said that refused it, at most 256 bytes of it; of several guards all that they said.
+    /// What the guard said that refused it, at most 256 bytes of it; of several guards what each said, at most 1,024
+    /// bytes in all.
     #[must_use]
     pub fn guard(&self) -> Option<&str> {
         self.refused.guard.as_deref()
