@@ -209,6 +209,55 @@ mod cases {
         assert_eq!(counts(&monitor(), "by_handle"), [0; 6]);
     }
 
+    fn an_inherited_job_does_nothing_in_the_child() {
+        let job = monitor().progress("inherited").total(10).start();
+        job.inc(1);
+        forked(|| {
+            job.inc(5);
+            job.set_total(Some(99));
+            job.message("of the child");
+            job.fail("of the child");
+            let step = job.step("step of the child").total(2).start();
+            step.inc(1);
+            assert_eq!(step.stats().parent, None, "a job of the parent's process is none of the child's");
+            assert_eq!((job.stats().done, job.stats().name.as_str()), (0, "inherited"));
+            let snapshot = monitor().snapshot();
+            let names: Vec<_> = snapshot.progress().iter().map(|job| job.name.as_str()).collect();
+            assert_eq!(names, ["step of the child"]);
+        })
+        .succeeds();
+        let stats = job.stats();
+        assert_eq!((stats.done, stats.total, stats.message.as_str()), (1, Some(10), ""));
+        assert_eq!(stats.state, monitor_core::ProgressState::Running);
+    }
+
+    fn a_fork_while_others_count_and_read_hangs_nobody() {
+        let job = monitor().progress("busy").start();
+        let local = local();
+        let of_local = local.progress("busy").start();
+        under_load(
+            |name| {
+                for job in [&job, &of_local] {
+                    job.inc(1);
+                    job.message(name.to_owned());
+                    job.step(name).start().finish();
+                    let _ = job.stats();
+                }
+            },
+            || {
+                for job in [&job, &of_local] {
+                    (0..600).for_each(|_| job.inc(1));
+                    let _ = (job.stats(), job.id());
+                    drop(job.clone());
+                    job.finish();
+                }
+                monitor().progress("of the child").start().finish();
+                assert_eq!(monitor().snapshot().progress().len(), 1);
+                assert_eq!(local.snapshot().progress().len(), 1);
+            },
+        );
+    }
+
     /// Forks again and again while other threads record at full speed, some of them under names that are new.
     fn under_load(record: impl Fn(&str) + Sync, child: impl Fn()) {
         let done = AtomicBool::new(false);
@@ -289,6 +338,8 @@ mod cases {
         ),
         ("calls_inside_an_inherited_future_are_the_childs", calls_inside_an_inherited_future_are_the_childs),
         ("an_inherited_handle_of_the_process_is_harmless", an_inherited_handle_of_the_process_is_harmless),
+        ("an_inherited_job_does_nothing_in_the_child", an_inherited_job_does_nothing_in_the_child),
+        ("a_fork_while_others_count_and_read_hangs_nobody", a_fork_while_others_count_and_read_hangs_nobody),
         ("a_fork_while_others_record_at_full_speed_is_safe", a_fork_while_others_record_at_full_speed_is_safe),
         (
             "a_fork_while_others_record_into_a_local_monitor_hangs_nobody",

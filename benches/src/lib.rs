@@ -3,6 +3,7 @@
 //! The targets beside this folder are short programs over these modules:
 //!
 //! - `record`: what one tracked call costs, ours and others';
+//! - `progress`: what counting one item of a job costs;
 //! - `snapshot`: what reading costs;
 //! - `memory`: what is held, and that it stays as it is.
 //!

@@ -68,10 +68,11 @@
 mod base;
 mod model;
 mod record;
-mod store;
 
 #[cfg(not(loom))]
 mod monitor;
+#[cfg(not(loom))]
+mod store;
 #[cfg(not(loom))]
 pub mod testing;
 #[cfg(not(loom))]
@@ -79,7 +80,7 @@ mod trackers;
 
 pub use model::{
     ActiveOperation, ActiveState, CallEdge, ErrorGroup, ErrorText, FieldValue, Figures, Histogram, KindStats, Labels,
-    MonitorStats, OperationRecord, OperationStats, Outcome, ProgressStats, Snapshot, StateMachineStats,
+    MonitorStats, OperationRecord, OperationStats, Outcome, ProgressState, ProgressStats, Snapshot, StateMachineStats,
 };
 
 #[cfg(not(loom))]
@@ -90,6 +91,7 @@ pub use crate::{
     record::copies::copies,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
+    trackers::progress::{Progress, ProgressBuilder},
 };
 
 #[cfg(all(feature = "macros", not(loom)))]

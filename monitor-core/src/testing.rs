@@ -1,4 +1,4 @@
-//! Assertions on operations, for the host's own tests.
+//! Assertions on operations and jobs, for the host's own tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -37,11 +37,13 @@
 #![allow(clippy::panic, reason = "a failed assertion panics; that is what this module is for")]
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the last link of a chain is not used")]
 
+mod progress;
 mod report;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use self::progress::{ProgressAssert, assert_progress};
 use self::report::{NAMES_LISTED, Names, Report};
 use crate::model::text::{format_count, format_duration, format_percent, one_line, plural};
 use crate::model::{OperationStats, Snapshot};
@@ -268,7 +270,6 @@ impl<'a> OperationAssert<'a> {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::time::SystemTime;
 
     use super::*;
     use crate::model::{Identity, SnapshotParts, Totals};

@@ -49,7 +49,7 @@ pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
 pub use own::MonitorStats;
-pub use progress::ProgressStats;
+pub use progress::{ProgressState, ProgressStats};
 pub use record::{ErrorText, OperationRecord};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;

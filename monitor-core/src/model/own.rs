@@ -36,6 +36,10 @@ pub struct MonitorStats {
     pub reentrant_calls: u64,
     /// Callbacks and `Display` implementations of the host that panicked; the panic was contained.
     pub callbacks_panicked: u64,
+    /// Jobs that work and are not listed, because as many were running as are listed.
+    pub jobs_unlisted: u64,
+    /// Jobs that ended and are no longer listed, because newer ones have ended.
+    pub jobs_displaced: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

@@ -10,7 +10,7 @@ use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
     ActiveOperation, CallEdge, ErrorGroup, KindStats, MonitorStats, OperationStats, ProgressStats, StateMachineStats,
 };
-use super::{active, edge, kind, operation};
+use super::{active, edge, kind, operation, progress};
 
 /// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
 const WIRE_VERSION: u32 = 1;
@@ -187,10 +187,17 @@ impl Snapshot {
         &self.errors
     }
 
-    /// How far the long jobs are.
+    /// How far the long jobs are: those that run in the order in which they began, then those that ended, the last one
+    /// first. At most 1,024 and 64.
     #[must_use]
     pub fn progress(&self) -> &[ProgressStats] {
         &self.progress
+    }
+
+    /// The job of that name; of several, the one that began last.
+    #[must_use]
+    pub fn progress_of(&self, name: &str) -> Option<&ProgressStats> {
+        self.progress.iter().filter(|job| job.name == name).max_by_key(|job| job.id)
     }
 
     /// The state machines with their entities.
@@ -208,8 +215,8 @@ impl Snapshot {
     /// What happened between `earlier` and this snapshot of the same monitor, percentiles included.
     ///
     /// Operations are matched by name, kind, component and labels; one that was not there before is whole, one
-    /// without a call in between stays with counts of 0. What is active, and the monitor's figures of itself, are
-    /// this snapshot's. Counts never go below 0: with the two exchanged, the difference is empty.
+    /// without a call in between stays with counts of 0. What is active, how far jobs are, and the monitor's figures of
+    /// itself, are this snapshot's; jobs that had ended before `earlier` are left out. Counts never go below 0: with the two exchanged, the difference is empty.
     ///
     /// ```
     /// # let monitor = monitor_core::Monitor::builder().build()?;
@@ -232,7 +239,7 @@ impl Snapshot {
             taken_at: self.taken_at,
             active: self.active.clone(),
             errors: self.errors.clone(),
-            progress: self.progress.clone(),
+            progress: progress::since(&self.progress, &earlier.progress),
             state_machines: self.state_machines.clone(),
             monitor: self.monitor.clone(),
         }

@@ -7,6 +7,7 @@
 use std::fmt::{self, Write as _};
 
 use super::grid::{Column, Grid, WIDTH};
+use super::progress::progress;
 use super::sections::{active, edges, label_text, losses, note};
 use super::text::{
     cut_middle, format_bytes, format_compact, format_count, format_duration, format_rate, one_line, plural,
@@ -38,6 +39,7 @@ impl fmt::Display for Snapshot {
         operations(&mut text, self, all);
         edges(&mut text, self.edges(), all);
         active(&mut text, self.active(), all);
+        progress(&mut text, self.progress(), all);
         losses(&mut text, self.monitor());
         // The caller ends the line, as for any value that is printed.
         f.write_str(text.trim_end())

@@ -1,6 +1,7 @@
 //! The hub: [`Monitor`], its builder, and the one that the process has by itself.
 
 mod builder;
+mod progress;
 
 use std::fmt;
 

@@ -7,3 +7,4 @@ pub(crate) mod future;
 pub(crate) mod operation;
 pub(crate) mod outcome;
 pub(crate) mod probe;
+pub(crate) mod progress;
