@@ -16,7 +16,7 @@ mod cases {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    use monitor_core::{TrackFuture, monitor, track_operation};
+    use monitor_core::{CheckpointErrorKind, MemoryCheckpoints, TrackFuture, monitor, track_operation};
     use tests::{counts, local, poll_once, stats, yield_once};
 
     /// What a child may take before it counts as hung. Not a measure of time: nothing in here waits.
@@ -210,13 +210,16 @@ mod cases {
     }
 
     fn an_inherited_job_does_nothing_in_the_child() {
-        let job = monitor().progress("inherited").total(10).start();
+        let kept = MemoryCheckpoints::new();
+        let job = monitor().progress("inherited").total(10).checkpoints(kept).start();
         job.inc(1);
         forked(|| {
             job.inc(5);
             job.set_total(Some(99));
             job.message("of the child");
             job.fail("of the child");
+            assert_eq!(job.checkpoint(&1).unwrap_err().kind(), CheckpointErrorKind::Forked);
+            assert_eq!(job.resume::<i32>().unwrap_err().kind(), CheckpointErrorKind::Forked);
             let step = job.step("step of the child").total(2).start();
             step.inc(1);
             assert_eq!(step.stats().parent, None, "a job of the parent's process is none of the child's");

@@ -66,7 +66,11 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the model checker gets the recording structures alone"))]
 
 mod base;
+#[cfg(all(feature = "checkpoints", not(loom)))]
+mod checkpoints;
 mod model;
+#[cfg(all(feature = "checkpoints", not(loom)))]
+mod ports;
 mod record;
 
 #[cfg(not(loom))]
@@ -92,6 +96,14 @@ pub use crate::{
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
     trackers::progress::{Progress, ProgressBuilder},
+};
+
+#[cfg(all(feature = "checkpoints", not(loom)))]
+pub use crate::{
+    checkpoints::error::{CheckpointError, CheckpointErrorKind},
+    checkpoints::file::FileCheckpoints,
+    checkpoints::memory::MemoryCheckpoints,
+    ports::checkpoints::Checkpoints,
 };
 
 #[cfg(all(feature = "macros", not(loom)))]

@@ -133,6 +133,16 @@ impl Job {
         self.state.lock().total = total;
     }
 
+    #[cfg(feature = "checkpoints")]
+    pub(crate) fn total(&self) -> Option<u64> {
+        self.state.lock().total
+    }
+
+    #[cfg(feature = "checkpoints")]
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.lock().ended.is_some()
+    }
+
     /// Sets a total if there is none yet.
     pub(crate) fn expect_total(&self, total: impl FnOnce() -> u64) {
         // Asked in a statement of its own: what counts the total is not to run under the lock.
@@ -162,6 +172,7 @@ impl Job {
     }
 
     /// Items and bytes done, those of earlier runs included.
+    #[cfg(feature = "checkpoints")]
     pub(crate) fn done(&self) -> (u64, u64) {
         let sums = self.counters.read().sums;
         let state = self.state.lock();

@@ -43,6 +43,8 @@ pub struct ProgressBuilder<'a> {
     batch_size: Option<u64>,
     message: Cow<'a, str>,
     stalled_after: Duration,
+    #[cfg(feature = "checkpoints")]
+    pub(super) checkpoints: Option<Arc<dyn crate::ports::checkpoints::Checkpoints>>,
 }
 
 impl<'a> ProgressBuilder<'a> {
@@ -57,6 +59,8 @@ impl<'a> ProgressBuilder<'a> {
             batch_size: None,
             message: Cow::Borrowed(""),
             stalled_after: STALLED_AFTER,
+            #[cfg(feature = "checkpoints")]
+            checkpoints: None,
         }
     }
 
@@ -107,8 +111,11 @@ impl<'a> ProgressBuilder<'a> {
     /// listed, and is counted in [`MonitorStats::jobs_unlisted`](crate::MonitorStats::jobs_unlisted). Nor is one listed
     /// that starts while recording is switched off.
     pub fn start(self) -> Progress {
-        let Self { recorder, name, parent, total, total_bytes, already_done, batch_size, message, stalled_after } =
-            self;
+        #[cfg(feature = "checkpoints")]
+        let saving = self.checkpoints.clone().map(|place| super::saved::Saving::new(place, self.name));
+        let Self {
+            recorder, name, parent, total, total_bytes, already_done, batch_size, message, stalled_after, ..
+        } = self;
         let bounded = bounded_name(name);
         if *bounded != *name {
             recorder.counts.names_changed.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +133,14 @@ impl<'a> ProgressBuilder<'a> {
         let listed = cfg!(feature = "enabled") && recorder.is_enabled();
         let job = recorder.stores.progress.begin(plan, &recorder.clock, listed);
         let began_in_panic = std::thread::panicking();
-        Progress { job: Arc::clone(&job), held: Arc::new(Held { recorder, job, began_in_panic }) }
+        let held = Held {
+            recorder,
+            job: Arc::clone(&job),
+            began_in_panic,
+            #[cfg(feature = "checkpoints")]
+            saving,
+        };
+        Progress { job, held: Arc::new(held) }
     }
 }
 

@@ -4,8 +4,11 @@
 //! |---|---|
 //! | `mod` | [`Progress`]: counting, saying, ending |
 //! | `builder` | what a job begins with |
+//! | `saved` | its checkpoints |
 
 mod builder;
+#[cfg(feature = "checkpoints")]
+mod saved;
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -61,6 +64,8 @@ struct Held {
     job: Arc<Job>,
     /// Whether the job began in a destructor that a panic runs: that panic is not its own.
     began_in_panic: bool,
+    #[cfg(feature = "checkpoints")]
+    saving: Option<saved::Saving>,
 }
 
 impl Held {
@@ -212,8 +217,16 @@ impl Progress {
 /// # Ending
 impl Progress {
     /// Ends the job as finished, whether all of its total is done or not.
+    ///
+    /// If it has a place for checkpoints, its checkpoint is removed first, so that the next run begins anew; should that
+    /// fail, [`ProgressStats::error`] says so. To have that as a value call `clear_checkpoint` before. A job that finishes
+    /// because its last handle is dropped leaves its checkpoint where it is.
     pub fn finish(&self) {
-        self.held.end(ProgressState::Finished, None);
+        #[cfg(feature = "checkpoints")]
+        let error = if self.held.recorder.is_inherited() { None } else { self.held.clear_finished() };
+        #[cfg(not(feature = "checkpoints"))]
+        let error = None;
+        self.held.end(ProgressState::Finished, error);
     }
 
     /// Ends the job as failed. The reason is an error, a message, or anything else that can be displayed; over 1,024
