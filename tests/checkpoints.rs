@@ -1,4 +1,5 @@
 //! Checkpoints of jobs: saved and resumed, and every way in which that can go wrong.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

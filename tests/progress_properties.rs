@@ -1,4 +1,5 @@
 //! The time left over random work: constant, bursty, resumed, with a total that changes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::time::Duration;
 

@@ -95,7 +95,7 @@ pub use crate::{
     record::copies::copies,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
-    trackers::progress::{Progress, ProgressBuilder},
+    trackers::progress::{Progress, ProgressBuilder, ProgressIo, Progressed, TrackProgress},
 };
 
 #[cfg(all(feature = "checkpoints", not(loom)))]
@@ -105,6 +105,9 @@ pub use crate::{
     checkpoints::memory::MemoryCheckpoints,
     ports::checkpoints::Checkpoints,
 };
+
+#[cfg(all(feature = "stream", not(loom)))]
+pub use crate::trackers::progress::TrackProgressStream;
 
 #[cfg(all(feature = "macros", not(loom)))]
 pub use monitor_macros::{track_operation, track_operations};

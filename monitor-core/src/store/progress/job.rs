@@ -143,14 +143,12 @@ impl Job {
         self.state.lock().ended.is_some()
     }
 
-    /// Sets a total if there is none yet.
-    pub(crate) fn expect_total(&self, total: impl FnOnce() -> u64) {
-        // Asked in a statement of its own: what counts the total is not to run under the lock.
-        let known = self.state.lock().total.is_some();
-        if !known {
-            let total = total();
-            self.state.lock().total.get_or_insert(total);
-        }
+    /// Sets a total if there is none yet: what is done and so many more.
+    pub(crate) fn expect(&self, more: u64) {
+        let items = self.counters.read().sums.items();
+        let mut state = self.state.lock();
+        let done = state.already_done.saturating_add(items);
+        state.total.get_or_insert(done.saturating_add(more));
     }
 
     pub(crate) fn set_total_bytes(&self, total: Option<u64>) {

@@ -5,7 +5,9 @@
 //! | `mod` | [`Progress`]: counting, saying, ending |
 //! | `builder` | what a job begins with |
 //! | `saved` | its checkpoints |
+//! | `adaptors` | iterators, streams, readers and writers that count for it |
 
+mod adaptors;
 mod builder;
 #[cfg(feature = "checkpoints")]
 mod saved;
@@ -14,6 +16,11 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
+pub use adaptors::Progressed;
+pub use adaptors::io::ProgressIo;
+pub use adaptors::iter::TrackProgress;
+#[cfg(feature = "stream")]
+pub use adaptors::stream::TrackProgressStream;
 pub use builder::ProgressBuilder;
 
 use super::outcome::Displayed;
@@ -186,6 +193,11 @@ impl Progress {
             return ProgressBuilder::new(RecorderRef::of_process(), name);
         }
         ProgressBuilder::new(recorder.clone(), name).step_of(&self.job)
+    }
+
+    /// Sets the total, if there is none yet, to what is done and so many more.
+    fn expect(&self, more: u64) {
+        self.unless_inherited(|| self.job.expect(more));
     }
 
     fn unless_inherited(&self, f: impl FnOnce()) {
