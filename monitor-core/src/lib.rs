@@ -77,6 +77,8 @@ mod record;
 mod monitor;
 #[cfg(not(loom))]
 mod store;
+#[cfg(all(feature = "terminal", not(loom)))]
+pub mod terminal;
 #[cfg(not(loom))]
 pub mod testing;
 #[cfg(not(loom))]

@@ -49,6 +49,8 @@ pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
 pub use own::MonitorStats;
+#[cfg(feature = "terminal")]
+pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
 pub use record::{ErrorText, OperationRecord};
 pub use snapshot::Snapshot;

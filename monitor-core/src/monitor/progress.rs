@@ -1,6 +1,7 @@
 //! Progress of long jobs.
 
 use super::Monitor;
+use crate::model::ProgressStats;
 use crate::trackers::progress::ProgressBuilder;
 
 impl Monitor {
@@ -15,5 +16,13 @@ impl Monitor {
     /// ```
     pub fn progress<'a>(&self, name: &'a str) -> ProgressBuilder<'a> {
         ProgressBuilder::new(self.recorder(), name)
+    }
+
+    /// How far all jobs are right now, as [`Snapshot::progress`](crate::Snapshot::progress) has them: those that run, in
+    /// the order in which they began, then those that ended, the last one first.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<ProgressStats> {
+        let recorder = self.recorder();
+        recorder.stores.progress.read(&recorder.clock.anchor())
     }
 }

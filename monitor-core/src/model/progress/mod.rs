@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::units::{duration_ns, optional_duration_ns, system_time_ns, to_f64};
 
+#[cfg(feature = "terminal")]
+pub(crate) use section::in_tree_order;
 pub(super) use section::progress;
 
 /// How far one job is, or was when it ended.

@@ -1,6 +1,7 @@
 //! What the table of a snapshot says of long jobs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{ProgressState, ProgressStats};
 use crate::model::grid::{Column, Grid, WIDTH};
@@ -46,7 +47,7 @@ pub(in crate::model) fn progress(text: &mut String, jobs: &[ProgressStats], all:
 }
 
 /// Each job with its depth, steps after what they are steps of. A job whose parent is not there stands by itself.
-fn in_tree_order(jobs: &[ProgressStats]) -> Vec<(&ProgressStats, usize)> {
+pub(crate) fn in_tree_order(jobs: &[ProgressStats]) -> Vec<(&ProgressStats, usize)> {
     let ids: std::collections::HashSet<u64> = jobs.iter().map(|job| job.id).collect();
     let mut steps: HashMap<u64, Vec<&ProgressStats>> = HashMap::new();
     let mut waiting = Vec::new();
@@ -88,6 +89,7 @@ fn cells(job: &ProgressStats) -> Vec<String> {
 fn left(job: &ProgressStats) -> String {
     match job.eta {
         _ if job.is_ended() => String::new(),
+        Some(Duration::ZERO) => "0 s".to_owned(),
         Some(eta) => format_duration(eta),
         None => "unknown".to_owned(),
     }
@@ -106,8 +108,6 @@ fn state(job: &ProgressStats) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::example;
     use super::*;
 

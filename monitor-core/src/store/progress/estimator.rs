@@ -38,6 +38,8 @@ struct Trend {
     weighted: f64,
     /// How much came with the last sample that brought any.
     step: f64,
+    /// Spans in which there was any.
+    steps: u32,
 }
 
 /// How fast a quantity grows.
@@ -109,6 +111,7 @@ impl Trend {
         self.done = self.done.max(done);
         if step > 0.0 {
             self.step = step;
+            self.steps = self.steps.saturating_add(1);
         }
     }
 
@@ -123,8 +126,9 @@ impl Trend {
             let with_step_now = self.weighted * kept + self.step / idle * (1.0 - kept);
             per_ns = per_ns.min(with_step_now / (weight * kept + (1.0 - kept)));
         }
-        let usable = per_ns.is_finite() && per_ns > 0.0;
-        usable.then(|| Pace { per_ns, under_way_ns: idle.min(self.step / per_ns) })
+        // After a single step nothing is known of when the next one is due.
+        let under_way_ns = if self.steps > 1 { idle.min(self.step / per_ns) } else { 0.0 };
+        (per_ns.is_finite() && per_ns > 0.0).then_some(Pace { per_ns, under_way_ns })
     }
 }
 

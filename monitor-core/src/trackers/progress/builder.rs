@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Held, Progress, bounded_message};
 use crate::base::names::bounded_name;
+use crate::record::local::watch_forks;
 use crate::record::recorder::RecorderRef;
 use crate::store::progress::{Job, Plan};
 
@@ -130,6 +131,7 @@ impl<'a> ProgressBuilder<'a> {
             message: bounded_message(message),
             stalled_after,
         };
+        watch_forks();
         let listed = cfg!(feature = "enabled") && recorder.is_enabled();
         let job = recorder.stores.progress.begin(plan, &recorder.clock, listed);
         let began_in_panic = std::thread::panicking();
