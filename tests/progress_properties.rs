@@ -150,7 +150,7 @@ proptest! {
         let pause = Duration::from_millis(pause_ms);
         let into = pause * look_in_pause / 100;
         for round in 1..=bursts {
-            clock.advance(pause - into);
+            clock.advance(pause.saturating_sub(into));
             for _ in 0..burst {
                 progress.inc(1);
             }
@@ -159,7 +159,8 @@ proptest! {
             check(&stats);
             if round >= 5 && round + 2 < bursts {
                 let eta = stats.eta.unwrap().as_secs_f64();
-                let true_eta = (pause * u32::try_from(bursts - round).unwrap() - into).as_secs_f64();
+                let left = (pause * u32::try_from(bursts - round).unwrap()).saturating_sub(into);
+                let true_eta = left.as_secs_f64();
                 prop_assert!(eta < true_eta * 3.0 && eta > true_eta / 3.0, "round {round}: {eta} for {true_eta}");
             }
         }

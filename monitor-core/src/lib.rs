@@ -48,6 +48,9 @@
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
+//! | long jobs: how far, how fast, when done; checkpoints | [`Progress`], [`ProgressBuilder`], `FileCheckpoints` |
+//! | iterators, streams, readers and writers that count for a job | [`TrackProgress`], [`Progress::wrap_read`] |
+//! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
@@ -59,6 +62,9 @@
 //! |---|---|---|
 //! | `enabled` | yes | recording; without it everything compiles and does nothing |
 //! | `macros` | yes | the attributes |
+//! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
+//! | `stream` | no | streams whose items count for a job; brings `futures-core` |
+//! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
 // What lies on the way of every tracked call is inlined or kept apart by hand; `benches` shows what it is worth.

@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::monitor::Monitor;
+use crate::record::local::watch_forks;
 use desk::Desk;
 
 /// Between two looks at the jobs where there is no terminal, unless said otherwise.
@@ -63,12 +64,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 /// # Ok::<(), monitor_core::Error>(())
 /// ```
 ///
-/// With `tracing`:
-///
-/// ```ignore
-/// let bars = Bars::start(&monitor());
-/// tracing_subscriber::fmt().with_writer(bars.writer()).init();
-/// ```
+/// With `tracing`: `tracing_subscriber::fmt().with_writer(bars.writer()).init()`.
 #[must_use = "the bars are there as long as this is held"]
 pub struct Bars {
     desk: Arc<Desk>,
@@ -93,9 +89,19 @@ impl Bars {
     }
 
     /// Makes writers that write whole lines above the bars; for `tracing_subscriber::fmt().with_writer(..)`, and for
-    /// `writeln!` by way of a call: `writeln!(bars.writer()(), "..")`.
+    /// `writeln!` by way of a call.
     ///
     /// It outlives the bars: afterwards, and in a forked child, lines go to standard error as they are.
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// # let local = monitor_core::Monitor::builder().build()?;
+    /// let bars = monitor_core::terminal::Bars::start(&local);
+    /// let writer = bars.writer();
+    /// writeln!(writer(), "row {}", 17)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn writer(&self) -> impl Fn() -> LineWriter + Clone + Send + Sync + 'static {
         let desk = Arc::clone(&self.desk);
         move || LineWriter { desk: Arc::clone(&desk), line: Vec::new() }
@@ -160,6 +166,7 @@ impl BarsBuilder<'_> {
     /// Shows the jobs from now on. Should no thread be to be had, nothing is shown, and what is printed goes to standard
     /// error as it is.
     pub fn start(self) -> Bars {
+        watch_forks();
         let plain = self.plain || !can_show_bars();
         if let Some(desk) = if plain { None } else { hook::current() } {
             return Bars { desk, drawing: None };

@@ -30,7 +30,8 @@ pub(super) use section::progress;
 ///     clock.advance(Duration::from_millis(20));
 ///     import.inc(1);
 /// }
-/// let stats = &local.snapshot().progress()[0];
+/// let snapshot = local.snapshot();
+/// let stats = &snapshot.progress()[0];
 /// assert_eq!((stats.done, stats.fraction()), (100, Some(0.1)));
 /// assert_eq!(stats.eta.map(|eta| eta.as_secs()), Some(18));
 /// # Ok::<(), monitor_core::Error>(())
