@@ -2,6 +2,7 @@
 //! program ends. A program of its own; where there is no tmux it says so and tests the plain lines alone.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test's program fails as tests do, and says so"
@@ -89,7 +90,8 @@ fn others(lines: Vec<String>) -> Vec<String> {
     others
 }
 
-fn is_bar(line: &String) -> bool {
+fn is_bar(line: impl AsRef<str>) -> bool {
+    let line = line.as_ref();
     line.contains("[=") || line.contains("[>") || line.contains("[ ")
 }
 

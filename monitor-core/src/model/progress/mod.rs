@@ -17,7 +17,7 @@ pub(super) use section::progress;
 ///
 /// Counts are of this run, except for [`done`](Self::done) and [`bytes`](Self::bytes), which include what earlier runs
 /// had done. Rates and the time left come from this run alone: exponentially weighted over time, with a time constant
-/// of a quarter of the run, at least 10 s and at most 10 minutes.
+/// of a quarter of the run (a sixteenth for skipped items, which come in bursts), at least 10 s and at most 10 minutes.
 ///
 /// ```
 /// use monitor_core::{ManualClock, Monitor};

@@ -126,7 +126,7 @@ impl Job {
         let Some(mut state) = self.state.try_lock() else { return };
         self.sampled_at.store(now, Ordering::Relaxed);
         let sums = self.counters.read().sums;
-        state.estimator.add(clock.nanos_between(self.started, now), sums.items(), sums.bytes);
+        state.estimator.add(clock.nanos_between(self.started, now), &sums);
     }
 
     pub(crate) fn set_total(&self, total: Option<u64>) {
@@ -246,7 +246,7 @@ impl Job {
         let elapsed = anchor.age(self.started);
         let idle = anchor.age(moved);
         let own_moved = elapsed.saturating_sub(anchor.age(state.moved));
-        let (pace, bytes_pace) = state.estimator.paces(to_ns(elapsed), to_ns(own_moved), sums.items(), sums.bytes);
+        let (pace, bytes_pace) = state.estimator.paces(to_ns(elapsed), to_ns(own_moved), &sums);
         let done = state.already_done.saturating_add(sums.items());
         let bytes = state.already_bytes.saturating_add(sums.bytes);
         let stalled = idle >= self.stalled_after;

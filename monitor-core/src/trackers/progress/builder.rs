@@ -106,7 +106,7 @@ impl<'a> ProgressBuilder<'a> {
         self
     }
 
-    /// Starts the job.
+    /// Starts the job. It takes 1 KB of memory, on machines with many processors up to 8 KB.
     ///
     /// As many as 1,024 running jobs of a monitor are listed in its snapshots. One more works like any other, is not
     /// listed, and is counted in [`MonitorStats::jobs_unlisted`](crate::MonitorStats::jobs_unlisted). Nor is one listed

@@ -114,8 +114,8 @@ impl Progress {
         self.count(Count::Failed, items);
     }
 
-    /// Counts items that were skipped. They are done, too, and count for the rate: what an earlier run had done belongs
-    /// into [`ProgressBuilder::already_done`] instead.
+    /// Counts items that were skipped. They are done, too, and count for the rate as long as they keep coming. What an
+    /// earlier run had done is better told by [`ProgressBuilder::already_done`].
     #[inline]
     pub fn inc_skipped(&self, items: u64) {
         self.count(Count::Skipped, items);
