@@ -328,6 +328,8 @@ mod cases {
     }
 
     pub(super) const ALL: &[(&str, fn())] = &[
+        // The first: nothing but jobs has told the monitor to look out for forks.
+        ("an_inherited_job_does_nothing_in_the_child", an_inherited_job_does_nothing_in_the_child),
         ("parent_and_child_go_on_and_the_child_begins_clean", parent_and_child_go_on_and_the_child_begins_clean),
         ("a_call_that_runs_while_forking_is_the_parents_alone", a_call_that_runs_while_forking_is_the_parents_alone),
         ("a_fork_inside_a_scope_leaves_it_to_the_parent", a_fork_inside_a_scope_leaves_it_to_the_parent),
@@ -341,7 +343,6 @@ mod cases {
         ),
         ("calls_inside_an_inherited_future_are_the_childs", calls_inside_an_inherited_future_are_the_childs),
         ("an_inherited_handle_of_the_process_is_harmless", an_inherited_handle_of_the_process_is_harmless),
-        ("an_inherited_job_does_nothing_in_the_child", an_inherited_job_does_nothing_in_the_child),
         ("a_fork_while_others_count_and_read_hangs_nobody", a_fork_while_others_count_and_read_hangs_nobody),
         ("a_fork_while_others_record_at_full_speed_is_safe", a_fork_while_others_record_at_full_speed_is_safe),
         (

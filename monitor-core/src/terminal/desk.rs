@@ -204,3 +204,97 @@ pub(super) fn directly(text: &str) {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let _ = std::io::stderr().write_all(format!("{text}{end}").as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+
+    /// Runs `f` while a thread takes what is handed over, and gives what that was: texts, and whether the bars were to be
+    /// away.
+    fn drawn(f: impl FnOnce(&Arc<Desk>)) -> Vec<(String, bool)> {
+        let desk = Arc::new(Desk::new(false));
+        let drawing = thread::spawn({
+            let desk = Arc::clone(&desk);
+            move || {
+                let mut seen = Vec::new();
+                loop {
+                    // Far away, but no test waits for it.
+                    let work = desk.next(Instant::now() + Duration::from_mins(1));
+                    desk.finish(&work);
+                    if work.stop {
+                        desk.abandon();
+                        return seen;
+                    }
+                    seen.push((work.text, work.held));
+                }
+            }
+        });
+        desk.drawn_by(drawing.thread().id());
+        f(&desk);
+        assert!(desk.stop());
+        drawing.join().unwrap()
+    }
+
+    #[test]
+    fn lines_of_all_threads_are_whole_and_there_when_the_call_returns() {
+        let seen = drawn(|desk| {
+            thread::scope(|scope| {
+                for thread in 0..8 {
+                    scope.spawn(move || (0..50).for_each(|n| desk.print(&format!("{thread} {n}"))));
+                }
+            });
+        });
+        let text: String = seen.into_iter().map(|(text, _)| text).collect();
+        let mut lines: Vec<_> = text.lines().collect();
+        lines.sort_unstable();
+        let mut expected: Vec<_> = (0..8).flat_map(|thread| (0..50).map(move |n| format!("{thread} {n}"))).collect();
+        expected.sort_unstable();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_is_held_is_away_until_it_is_let_go() {
+        let seen = drawn(|desk| {
+            desk.print("before");
+            let hold = desk.hold();
+            assert!(hold.is_some());
+            desk.print("while");
+            drop(hold);
+            desk.print("after");
+        });
+        let seen: Vec<_> = seen.iter().map(|(text, held)| (text.as_str(), *held)).collect();
+        assert_eq!(seen, [("before\n", false), ("", true), ("while\n", true), ("after\n", false)]);
+    }
+
+    #[test]
+    fn without_somebody_who_draws_nobody_waits() {
+        let desk = Desk::new(false);
+        desk.abandon();
+        assert!(!desk.hand_over("text") && !desk.is_drawn());
+        assert!(desk.hold().is_some() && desk.stop());
+        let plain = Desk::new(true);
+        assert!(plain.hold().is_none());
+        let own = Desk::new(false);
+        own.drawn_by(thread::current().id());
+        assert!(own.hold().is_none() && !own.stop());
+    }
+
+    #[test]
+    fn a_writer_hands_over_whole_lines_and_the_rest_when_it_is_dropped() {
+        use std::io::Write as _;
+        let seen = drawn(|desk| {
+            let mut writer = crate::terminal::LineWriter { desk: Arc::clone(desk), line: Vec::new() };
+            for piece in ["a", "b\nc", "d\ne\n\u{1b}[31m", "rest"] {
+                writer.write_all(piece.as_bytes()).unwrap();
+            }
+            writer.write_all(&vec![b'x'; 70 << 10]).unwrap();
+            writer.write_all(b"end").unwrap();
+        });
+        let texts: Vec<_> = seen.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!((texts[0], texts[1], texts[3]), ("ab\n", "cd\ne\n", "end\n"));
+        assert!(texts[2].starts_with("\u{1b}[31mrestxxx") && texts.len() == 4);
+    }
+}

@@ -110,7 +110,7 @@ impl<'a> ProgressBuilder<'a> {
     ///
     /// As many as 1,024 running jobs of a monitor are listed in its snapshots. One more works like any other, is not
     /// listed, and is counted in [`MonitorStats::jobs_unlisted`](crate::MonitorStats::jobs_unlisted). Nor is one listed
-    /// that starts while recording is switched off.
+    /// that starts while recording is switched off. Without the feature `enabled` nothing is counted; checkpoints work.
     pub fn start(self) -> Progress {
         #[cfg(feature = "checkpoints")]
         let saving = self.checkpoints.clone().map(|place| super::saved::Saving::new(place, self.name));
