@@ -144,6 +144,9 @@ fn a_job_has_stalled_when_nothing_moved_for_the_stated_time() {
     clock.advance(59 * SECOND);
     assert_eq!((usual.stats().state, usual.stats().idle), (ProgressState::Running, 59 * SECOND));
     clock.advance(SECOND);
+    usual.inc(0);
+    usual.add_bytes(0);
+    usual.message("words are no movement");
     let stalled = stats(&local, "usual");
     assert_eq!((stalled.state, stalled.eta), (ProgressState::Stalled, None));
     assert_eq!(patient.stats().state, ProgressState::Running);

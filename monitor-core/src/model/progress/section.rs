@@ -14,6 +14,8 @@ use crate::model::units::to_f64;
 
 /// Rows shown unless all are wanted.
 const SHOWN: usize = 20;
+/// Characters of a state and what is said of it.
+const STATE: usize = 40;
 /// Steps are not indented further.
 const DEEPEST: usize = 8;
 
@@ -81,7 +83,7 @@ fn cells(job: &ProgressStats) -> Vec<String> {
         rate(job.bytes_rate, format_bytes),
         format_duration(job.elapsed),
         left(job),
-        cut_middle(&state(job), 40),
+        state(job),
     ]
 }
 
@@ -102,7 +104,8 @@ fn state(job: &ProgressStats) -> String {
     };
     match job.error.as_deref().unwrap_or(&job.message) {
         "" => word,
-        said => format!("{word}: {}", one_line(said)),
+        // The word stays whole.
+        said => format!("{word}: {}", cut_middle(&one_line(said), STATE.saturating_sub(word.chars().count()))),
     }
 }
 
