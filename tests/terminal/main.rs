@@ -8,18 +8,14 @@
     reason = "a test's program fails as tests do, and says so"
 )]
 
-use std::path::{Path, PathBuf};
+mod victim;
+
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The program that is run: built beside this one.
-fn victim() -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let newest = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    let beside = here.parent().unwrap().read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let is_it = |path: &PathBuf| {
-        path.extension().is_none() && path.file_stem().unwrap().to_str().unwrap().starts_with("terminal_victim-")
-    };
-    beside.filter(is_it).max_by_key(|path| newest(path)).expect("it is built with this one")
+/// This program, which is its own victim when it is told how to end.
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap()
 }
 
 /// A terminal with a shell in it that runs the program and then waits.
@@ -34,7 +30,7 @@ impl Terminal {
         // The shell outlives the signal, and the program gets it as usual.
         let script = format!(
             "trap : INT; {} {end} {name}; echo status $?; tmux wait-for -S ended; tmux wait-for never",
-            victim().display(),
+            program().display(),
             name = terminal.name,
         );
         let size = ["-x", &columns.to_string(), "-y", "24"].map(str::to_owned);
@@ -47,6 +43,11 @@ impl Terminal {
         let mut command = Command::new("tmux");
         command.args(["-L", &self.name]).args(arguments).env_remove("TMUX").stdin(Stdio::null());
         command
+    }
+
+    /// Where the program says which process it is.
+    fn pid_file(&self) -> PathBuf {
+        std::env::temp_dir().join(format!("{}.pid", self.name))
     }
 
     /// Waits until the program, or the shell, says so.
@@ -69,12 +70,14 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.tmux(&["kill-server"]).status();
+        let _ = std::fs::remove_file(self.pid_file());
     }
 }
 
 /// The lines that the threads write, sorted.
 fn written() -> Vec<String> {
-    let at = |n| move |thread| [format!(" INFO terminal_victim: logged {thread}.{n}"), format!("printed {thread}.{n}")];
+    let at =
+        |n| move |thread| [format!(" INFO terminal::victim: logged {thread}.{n}"), format!("printed {thread}.{n}")];
     let mut lines: Vec<_> = [0, 25, 50, 75].into_iter().flat_map(|n| (0..8).flat_map(at(n))).collect();
     lines.sort();
     lines
@@ -146,8 +149,7 @@ fn ctrl_c_leaves_no_bar_and_ends_the_program_as_usual() {
 fn sigterm_leaves_no_bar_and_ends_the_program_as_usual() {
     let terminal = Terminal::run("wait", 120);
     terminal.wait_for("ready");
-    let file = std::env::temp_dir().join(format!("{}.pid", terminal.name));
-    let pid = std::fs::read_to_string(&file).unwrap();
+    let pid = std::fs::read_to_string(terminal.pid_file()).unwrap();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     terminal.wait_for("ended");
     let rest = others(terminal.lines());
@@ -157,7 +159,7 @@ fn sigterm_leaves_no_bar_and_ends_the_program_as_usual() {
 
 fn without_a_terminal_there_are_plain_lines() {
     for term in ["xterm", "dumb"] {
-        let output = Command::new(victim()).args(["finish", "none"]).env("TERM", term).output().unwrap();
+        let output = Command::new(program()).args(["finish", "none"]).env("TERM", term).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text}");
         let rest = others(text.lines().map(str::to_owned).collect());
@@ -181,6 +183,12 @@ const ANYWHERE: &[(&str, fn())] =
     &[("without_a_terminal_there_are_plain_lines", without_a_terminal_there_are_plain_lines)];
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [end, channel] = &arguments[..]
+        && !end.starts_with('-')
+    {
+        return victim::run(end, channel);
+    }
     let with_tmux = Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !with_tmux {
         println!("(no tmux: the tests in a terminal are skipped)");

@@ -1,6 +1,5 @@
-//! A program with bars, for `terminal.rs` to run in a terminal: eight threads print and log while their jobs go on, and
-//! then the program ends in the way that it is told.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "it plays a program that fails")]
+//! The program that is run in a terminal: eight threads print and log while their jobs go on, and then it ends in the way
+//! that it is told.
 
 use std::process::Command;
 use std::thread;
@@ -9,12 +8,8 @@ use std::time::Duration;
 use monitor_core::Monitor;
 use monitor_core::terminal::Bars;
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(end), Some(channel)) = (arguments.next(), arguments.next()) else {
-        println!("nothing to do: tests/terminal.rs runs this");
-        return;
-    };
+/// `end` is how it ends; `channel` has the name of the file that its process id goes to.
+pub(super) fn run(end: &str, channel: &str) {
     let local = Monitor::builder().build().unwrap();
     let bars = Bars::builder(&local).clear_on_signals().start();
     tracing_subscriber::fmt().with_writer(bars.writer()).with_ansi(false).without_time().init();
@@ -43,7 +38,7 @@ fn main() {
     let last = local.progress("last").total(10).start();
     last.inc(5);
     thread::sleep(Duration::from_millis(300));
-    match end.as_str() {
+    match end {
         "finish" => {
             last.finish();
             whole.finish();
@@ -52,12 +47,12 @@ fn main() {
         "panic" => {
             let _ = thread::spawn(|| panic!("on purpose")).join();
             thread::sleep(Duration::from_millis(300));
-            tell(&channel);
+            tell(channel);
             thread::park();
         }
         "exit" => panic!("the end of main"),
         _ => {
-            tell(&channel);
+            tell(channel);
             loop {
                 thread::park();
             }
