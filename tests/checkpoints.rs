@@ -420,6 +420,33 @@ fn a_place_may_fail_and_panic_and_come_back() {
     assert_eq!(job.resume::<i32>().unwrap(), Some(3));
 }
 
+/// A place that saves a checkpoint of the same job while it saves one.
+#[derive(Clone, Default)]
+struct Circular(Arc<std::sync::Mutex<Option<Progress>>>);
+
+impl Checkpoints for Circular {
+    fn save(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        let job = self.0.lock().unwrap().take();
+        job.map_or(Ok(()), |job| job.checkpoint(&2).map_err(io::Error::other))
+    }
+    fn load(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_place_that_goes_in_circles_gets_an_error_and_hangs_nobody() {
+    let place = Circular::default();
+    let job = local().progress("job").checkpoints(place.clone()).start();
+    *place.0.lock().unwrap() = Some(job.clone());
+    let error = job.checkpoint(&1).unwrap_err();
+    assert!(error.to_string().contains("while it saved one"), "{error}");
+    job.checkpoint(&3).unwrap();
+}
+
 #[test]
 fn without_a_place_there_is_an_error_and_memory_is_bounded() {
     let job = local().progress("job").start();

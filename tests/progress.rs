@@ -293,6 +293,15 @@ fn names_and_texts_of_any_kind_are_bounded() {
             panic!("in Display")
         }
     }
+    /// Asks the job itself while it is put into words.
+    struct Asks<'a>(&'a Progress);
+    impl fmt::Display for Asks<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.inc(1);
+            self.0.message("asked");
+            write!(f, "{} done", self.0.stats().done)
+        }
+    }
     let (local, _clock) = timed();
     let long = "ä".repeat(10_000);
     let unnamed = local.progress("").start();
@@ -304,6 +313,9 @@ fn names_and_texts_of_any_kind_are_bounded() {
     named.fail(&long);
     assert_eq!(unnamed.stats().state, ProgressState::Failed);
     assert!(named.stats().error.unwrap().len() <= 1_024);
+    let asked = local.progress("asked").start();
+    asked.fail(&Asks(&asked));
+    assert_eq!(asked.stats().error.as_deref(), Some("1 done"));
     let esc = local.progress("esc\u{1b}[31m").message("\u{1b}[2J").start();
     assert!(!local.snapshot().to_string().contains('\u{1b}'));
     drop(esc);

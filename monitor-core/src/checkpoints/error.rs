@@ -56,6 +56,8 @@ pub enum CheckpointErrorKind {
     OtherType,
     /// Code of the program that was called for it, such as `Serialize` or the place, panicked.
     Panicked,
+    /// The place called for a checkpoint of the same job while it saved one.
+    Reentrant,
     /// The handle was inherited by a forked process, which must not touch the files of its parent.
     Forked,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
@@ -32,7 +33,8 @@ pub(super) struct Saving {
 
 #[derive(Default)]
 struct Queue {
-    writing: bool,
+    /// Who writes, if anybody does.
+    writer: Option<ThreadId>,
     waiting: Option<(u64, Change)>,
     /// The last one that is in force, and the last one that failed.
     done: u64,
@@ -57,6 +59,7 @@ impl Saving {
 
     /// Brings a change in force, or finds that a newer one is.
     fn change(&self, number: u64, change: Change) -> Result<(), CheckpointError> {
+        let this_thread = thread::current().id();
         let mut queue = self.queue.lock();
         if number > queue.done && queue.waiting.as_ref().is_none_or(|(waiting, _)| *waiting < number) {
             queue.waiting = Some((number, change));
@@ -70,7 +73,12 @@ impl Saving {
             {
                 return Err(error.clone());
             }
-            if queue.writing {
+            if let Some(writer) = queue.writer {
+                if writer == this_thread {
+                    queue.waiting.take_if(|(waiting, _)| *waiting == number);
+                    let message = "the place for checkpoints asked for one of the same job while it saved one";
+                    return Err(CheckpointError::new(Kind::Reentrant, message));
+                }
                 self.ended.wait(&mut queue);
                 continue;
             }
@@ -78,11 +86,11 @@ impl Saving {
                 // Whoever took it has said by now how it ended.
                 return Err(CheckpointError::new(Kind::Panicked, "the checkpoint was given up"));
             };
-            queue.writing = true;
+            queue.writer = Some(this_thread);
             drop(queue);
             let result = self.apply(&change);
             queue = self.queue.lock();
-            queue.writing = false;
+            queue.writer = None;
             match result {
                 Ok(()) => queue.done = queue.done.max(number),
                 Err(error) => queue.failed = Some((number, error)),
