@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test's program fails as tests do, and says so")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use monitor_core::{TrackFuture, monitor, track_operation};
+use monitor_core::{Entity, Refusal, TrackFuture, monitor, track_operation};
 use tests::{block_on, counts, edge, local, stats, yield_once};
 
 struct Tracked;
@@ -19,10 +21,30 @@ fn note_allocation() {
     ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// An entity that each allocation moves on, once there is one; and how often it went.
+static MOVED: OnceLock<Entity> = OnceLock::new();
+static TURNS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// The error of a refused transition is allocated too.
+    static MOVING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn move_on() {
+    if let Some(entity) = MOVED.get()
+        && !MOVING.replace(true)
+    {
+        let turned = entity.to(if entity.state() == "a" { "b" } else { "a" }).is_ok();
+        TURNS.fetch_add(u64::from(turned), Ordering::Relaxed);
+        MOVING.set(false);
+    }
+}
+
 // SAFETY: the memory is the system allocator's; counting changes nothing of it.
 unsafe impl GlobalAlloc for Tracked {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note_allocation();
+        move_on();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -37,6 +59,25 @@ unsafe impl GlobalAlloc for Tracked {
 static ALLOCATOR: Tracked = Tracked;
 
 const NAME: &str = "allocator::note_allocation";
+
+/// What the machine itself allocates under its lock comes back to it: refused, and not waited for.
+fn a_state_machine_that_the_allocator_uses() {
+    let local = local();
+    let builder = local.state_machine("memory").state("a").state("b").transition("a", "b").transition("b", "a");
+    let machine = builder.build().unwrap();
+    assert!(MOVED.set(machine.entity("moved").unwrap()).is_ok());
+    let (before, turns) = (ALLOCATIONS.load(Ordering::Relaxed), TURNS.load(Ordering::Relaxed));
+    for number in 0..1_000 {
+        let entity = machine.entity(&format!("{number}")).unwrap();
+        entity.to("b").unwrap();
+        let _ = (machine.stats(), entity.history().len());
+    }
+    let turned = TURNS.load(Ordering::Relaxed) - turns;
+    let stats = machine.stats();
+    assert!(turned > 1_000 && turned < ALLOCATIONS.load(Ordering::Relaxed) - before, "{turned}");
+    assert!(stats.refused_as(Refusal::Reentrant) > 1_000, "{:?}", stats.refused);
+    assert_eq!((stats.refused_count(), stats.entities), (stats.refused_as(Refusal::Reentrant), 1_001));
+}
 
 /// A program of its own, so that nobody but this thread allocates while it counts.
 fn main() {
@@ -73,5 +114,6 @@ fn main() {
     assert_eq!(local.recent(10).len(), 10);
     thread::spawn(|| monitor().track("of_process", |_| drop(Box::new(1)))).join().unwrap();
     assert_eq!(counts(&monitor(), "of_process"), [1, 1, 0, 0, 0, 0]);
+    a_state_machine_that_the_allocator_uses();
     println!("test a_tracked_allocator_neither_recurses_nor_deadlocks ... ok");
 }

@@ -340,16 +340,18 @@ fn a_group_is_new_then_ongoing_then_resolved_and_comes_back() {
     assert_eq!(state(), ErrorState::Regressed);
 }
 
+#[track_operation(name = "inner")]
+fn inner() {
+    panic!("bad index {}", 17);
+}
+
+#[track_operation(name = "outer")]
+fn outer() {
+    inner();
+}
+
 #[test]
 fn panics_are_errors_when_asked_for() {
-    #[track_operation(name = "inner")]
-    fn inner() {
-        panic!("bad index {}", 17);
-    }
-    #[track_operation(name = "outer")]
-    fn outer() {
-        inner();
-    }
     monitor_core::record_panics();
     monitor_core::record_panics();
     let local = local();

@@ -16,7 +16,9 @@ mod cases {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    use monitor_core::{TrackFuture, monitor, track_operation};
+    use monitor_core::{
+        CheckpointErrorKind, Entity, MemoryCheckpoints, Monitor, Refusal, TrackFuture, monitor, track_operation,
+    };
     use tests::{counts, local, poll_once, stats, yield_once};
 
     /// What a child may take before it counts as hung. Not a measure of time: nothing in here waits.
@@ -214,6 +216,58 @@ mod cases {
         assert_eq!(counts(&monitor(), "by_handle"), [0; 6]);
     }
 
+    fn an_inherited_job_does_nothing_in_the_child() {
+        let kept = MemoryCheckpoints::new();
+        let job = monitor().progress("inherited").total(10).checkpoints(kept).start();
+        job.inc(1);
+        forked(|| {
+            job.inc(5);
+            job.set_total(Some(99));
+            job.message("of the child");
+            job.fail("of the child");
+            assert_eq!(job.checkpoint(&1).unwrap_err().kind(), CheckpointErrorKind::Forked);
+            assert_eq!(job.resume::<i32>().unwrap_err().kind(), CheckpointErrorKind::Forked);
+            let step = job.step("step of the child").total(2).start();
+            step.inc(1);
+            assert_eq!(step.stats().parent, None, "a job of the parent's process is none of the child's");
+            assert_eq!((job.stats().done, job.stats().name.as_str()), (0, "inherited"));
+            let snapshot = monitor().snapshot();
+            let names: Vec<_> = snapshot.progress().iter().map(|job| job.name.as_str()).collect();
+            assert_eq!(names, ["step of the child"]);
+        })
+        .succeeds();
+        let stats = job.stats();
+        assert_eq!((stats.done, stats.total, stats.message.as_str()), (1, Some(10), ""));
+        assert_eq!(stats.state, monitor_core::ProgressState::Running);
+    }
+
+    fn a_fork_while_others_count_and_read_hangs_nobody() {
+        let job = monitor().progress("busy").start();
+        let local = local();
+        let of_local = local.progress("busy").start();
+        under_load(
+            |name| {
+                for job in [&job, &of_local] {
+                    job.inc(1);
+                    job.message(name.to_owned());
+                    job.step(name).start().finish();
+                    let _ = job.stats();
+                }
+            },
+            || {
+                for job in [&job, &of_local] {
+                    (0..600).for_each(|_| job.inc(1));
+                    let _ = (job.stats(), job.id());
+                    drop(job.clone());
+                    job.finish();
+                }
+                monitor().progress("of the child").start().finish();
+                assert_eq!(monitor().snapshot().progress().len(), 1);
+                assert_eq!(local.snapshot().progress().len(), 1);
+            },
+        );
+    }
+
     /// Forks again and again while other threads record at full speed, some of them under names that are new.
     fn under_load(record: impl Fn(&str) + Sync, child: impl Fn()) {
         let done = AtomicBool::new(false);
@@ -280,6 +334,60 @@ mod cases {
         );
     }
 
+    fn a_state_machine_that_is_inherited_refuses_and_the_child_defines_its_own() {
+        let define = |monitor: &Monitor| {
+            let builder = monitor.state_machine("forked").state("a").state("b");
+            builder.transition("a", "b").guard(|_| Ok(())).transition("b", "a").build().unwrap()
+        };
+        let local = local();
+        let machine = define(&local);
+        let entity = machine.entity("of the parent").unwrap();
+        entity.to("b").unwrap();
+        let begun_before = local.state_machine("begun before").state("a").state("b");
+        let begun_before = begun_before.transition("a", "b").transition("b", "a");
+        let child = forked(|| {
+            assert_eq!((entity.state(), entity.id(), entity.has_ended()), ("b", "of the parent", false));
+            let error = entity.to("a").unwrap_err();
+            assert!(error.reason() == Refusal::Inherited && error.to_string().contains("parent process"), "{error}");
+            assert_eq!(entity.trigger("x").unwrap_err().reason(), Refusal::Inherited);
+            assert_eq!(entity.to("nowhere").unwrap_err().reason(), Refusal::Inherited);
+            assert!(entity.history().is_empty() && entity.time_in_state().is_none());
+            assert!(machine.entity("new").unwrap_err().to_string().contains("parent process"));
+            assert!(machine.existing("of the parent").is_none() && !machine.remove("of the parent"));
+            assert!(machine.entities().is_empty() && machine.ended().is_empty() && machine.stats().states.is_empty());
+            // Defined in the child it is the child's, whichever handle leads there.
+            let own = define(&local);
+            own.entity("of the child").unwrap().to("b").unwrap();
+            assert_eq!(monitor().snapshot().state_machine("forked").map(|machine| machine.begun), Some(1));
+            begun_before.build().unwrap();
+            assert_eq!(monitor().snapshot().state_machines().len(), 2);
+        });
+        child.succeeds();
+        entity.to("a").unwrap();
+        assert_eq!((machine.stats().begun, machine.stats().refused_count()), (1, 0));
+    }
+
+    fn an_inherited_state_machine_of_a_busy_process_hangs_nobody() {
+        let local = local();
+        let machine = local.state_machine("busy").state("a").state("b").transition("a", "b").transition("b", "a");
+        let machine = machine.build().unwrap();
+        let turn = |entity: &Entity| _ = entity.to(if entity.state() == "a" { "b" } else { "a" });
+        let known = machine.entity("known").unwrap();
+        under_load(
+            |name| {
+                let entity = machine.entity(name).unwrap();
+                turn(&entity);
+                let _ = machine.stats();
+                machine.remove(if name == "known" { "nobody" } else { name });
+            },
+            || {
+                turn(&known);
+                let _ = (known.clone(), known.history(), machine.entities(), machine.stats());
+                let _ = (machine.entity("known").is_err(), local.snapshot());
+            },
+        );
+    }
+
     fn a_backtrace_that_another_thread_takes_hangs_nobody() {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -319,6 +427,8 @@ mod cases {
     }
 
     pub(super) const ALL: &[(&str, fn())] = &[
+        // The first: nothing but jobs has told the monitor to look out for forks.
+        ("an_inherited_job_does_nothing_in_the_child", an_inherited_job_does_nothing_in_the_child),
         ("parent_and_child_go_on_and_the_child_begins_clean", parent_and_child_go_on_and_the_child_begins_clean),
         ("a_call_that_runs_while_forking_is_the_parents_alone", a_call_that_runs_while_forking_is_the_parents_alone),
         ("a_fork_inside_a_scope_leaves_it_to_the_parent", a_fork_inside_a_scope_leaves_it_to_the_parent),
@@ -332,12 +442,21 @@ mod cases {
         ),
         ("calls_inside_an_inherited_future_are_the_childs", calls_inside_an_inherited_future_are_the_childs),
         ("an_inherited_handle_of_the_process_is_harmless", an_inherited_handle_of_the_process_is_harmless),
+        ("a_fork_while_others_count_and_read_hangs_nobody", a_fork_while_others_count_and_read_hangs_nobody),
         ("a_fork_while_others_record_at_full_speed_is_safe", a_fork_while_others_record_at_full_speed_is_safe),
         (
             "a_fork_while_others_record_into_a_local_monitor_hangs_nobody",
             a_fork_while_others_record_into_a_local_monitor_hangs_nobody,
         ),
         ("an_inherited_handle_of_a_busy_process_hangs_nobody", an_inherited_handle_of_a_busy_process_hangs_nobody),
+        (
+            "a_state_machine_that_is_inherited_refuses_and_the_child_defines_its_own",
+            a_state_machine_that_is_inherited_refuses_and_the_child_defines_its_own,
+        ),
+        (
+            "an_inherited_state_machine_of_a_busy_process_hangs_nobody",
+            an_inherited_state_machine_of_a_busy_process_hangs_nobody,
+        ),
         ("a_backtrace_that_another_thread_takes_hangs_nobody", a_backtrace_that_another_thread_takes_hangs_nobody),
         ("a_child_of_an_error_that_forks_has_errors_with_texts", a_child_of_an_error_that_forks_has_errors_with_texts),
     ];

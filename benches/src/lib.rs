@@ -4,7 +4,9 @@
 //!
 //! - `record`: what one tracked call costs, ours and others';
 //! - `errors`: what an error costs that is known already;
+//! - `progress`: what counting one item of a job costs;
 //! - `snapshot`: what reading costs;
+//! - `states`: what a state machine costs;
 //! - `memory`: what is held, and that it stays as it is.
 //!
 //! | module | owns |

@@ -54,13 +54,14 @@
 //! instruction or a cache line that other threads write. `benches` measures it beside other libraries. A sampled call
 //! (`sample = 32`) costs less than one clock reading, and one that is switched off by [`Monitor::set_enabled`] a
 //! nanosecond or two. A call that fails costs about twice as much: in a storm its error is counted and not put into
-//! words. Without the feature `enabled` there is nothing left of it.
+//! words. Without the feature `enabled` there is nothing left of it. A transition of a state machine costs some 50 ns.
 //!
 //! # What is exact, and what is bounded
 //!
 //! Counts, outcomes and sums are exact, whoever reads and whatever is lost of individual records. Percentiles are within
 //! 1.6 % ([`Histogram`]). Names, label sets, records and nesting are bounded; what is over a bound is counted in
-//! [`MonitorStats`]. Sampled operations count every call and time some, without bias.
+//! [`MonitorStats`], what is over one of a [`StateMachine`] in its [`StateMachineStats`]. Sampled operations count every
+//! call and time some, without bias.
 //!
 //! # Where to go from here
 //!
@@ -69,7 +70,11 @@
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
+//! | long jobs: how far, how fast, when done; checkpoints | [`Progress`], [`ProgressBuilder`], `FileCheckpoints` |
+//! | iterators, streams, readers and writers that count for a job | [`TrackProgress`], [`Progress::wrap_read`] |
+//! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
+//! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -78,8 +83,11 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `enabled` | yes | recording; without it everything compiles and does nothing |
-//! | `macros` | yes | the attributes |
+//! | `enabled` | yes | recording; without it everything compiles and does nothing, but that state machines go on judging |
+//! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
+//! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
+//! | `stream` | no | streams whose items count for a job; brings `futures-core` |
+//! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
 // What lies on the way of every tracked call is inlined or kept apart by hand; `benches` shows what it is worth.
@@ -87,22 +95,29 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the model checker gets the recording structures alone"))]
 
 mod base;
+#[cfg(all(feature = "checkpoints", not(loom)))]
+mod checkpoints;
 mod model;
+#[cfg(all(feature = "checkpoints", not(loom)))]
+mod ports;
 mod record;
 
 #[cfg(not(loom))]
 mod monitor;
 #[cfg(not(loom))]
 mod store;
+#[cfg(all(feature = "terminal", not(loom)))]
+pub mod terminal;
 #[cfg(not(loom))]
 pub mod testing;
 #[cfg(not(loom))]
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CallEdge, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures,
-    Fingerprint, Histogram, KindStats, Labels, MonitorStats, OperationRecord, OperationStats, Outcome,
-    ParseFingerprintError, ProgressStats, Severity, Snapshot, StateMachineStats,
+    ActiveOperation, ActiveState, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText,
+    FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MonitorStats, OperationRecord, OperationStats,
+    Outcome, ParseFingerprintError, ProgressState, ProgressStats, Refusal, Severity, Snapshot, StateMachineStats,
+    StateStats, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -111,14 +126,33 @@ pub use crate::{
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
     record::call_site::RecordPolicy,
     record::copies::copies,
+    store::states::GuardContext,
     trackers::errors::ErrorBuilder,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
     trackers::panics::record_panics,
+    trackers::progress::{Progress, ProgressBuilder, ProgressIo, Progressed, TrackProgress},
+    trackers::states::builder::StateMachineBuilder,
+    trackers::states::entity::{Entity, Transition},
+    trackers::states::error::TransitionError,
+    trackers::states::machine::StateMachine,
+    trackers::states::spec::{MonitorState, StateSpec, TransitionSpec},
+    trackers::states::typed::{EntityOf, StateMachineBuilderOf, StateMachineOf, TransitionOf},
 };
 
+#[cfg(all(feature = "checkpoints", not(loom)))]
+pub use crate::{
+    checkpoints::error::{CheckpointError, CheckpointErrorKind},
+    checkpoints::file::FileCheckpoints,
+    checkpoints::memory::MemoryCheckpoints,
+    ports::checkpoints::Checkpoints,
+};
+
+#[cfg(all(feature = "stream", not(loom)))]
+pub use crate::trackers::progress::TrackProgressStream;
+
 #[cfg(all(feature = "macros", not(loom)))]
-pub use monitor_macros::{track_operation, track_operations};
+pub use monitor_macros::{MonitorState, track_operation, track_operations};
 
 /// What the attributes expand to. Not for direct use: it may change with any version.
 #[cfg(not(loom))]
@@ -132,4 +166,5 @@ pub mod __private {
     pub use crate::trackers::expansion::{Return, path_of, run};
     pub use crate::trackers::future::{Tracked, track_future};
     pub use crate::trackers::probe::*;
+    pub use crate::trackers::states::spec::{MonitorState, StateSpec, TransitionSpec};
 }

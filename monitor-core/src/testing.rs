@@ -1,4 +1,4 @@
-//! Assertions on operations and errors, for the host's own tests.
+//! Assertions on operations, errors, jobs and state machines, for the host's own tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -38,13 +38,17 @@
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the last link of a chain is not used")]
 
 mod errors;
+mod progress;
 mod report;
+mod states;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use self::errors::{ErrorAssert, assert_error, assert_no_errors};
+pub use self::progress::{ProgressAssert, assert_progress};
 use self::report::{NAMES_LISTED, Names, Report};
+pub use self::states::{StateMachineAssert, assert_state_machine};
 use crate::model::text::{format_count, format_duration, format_percent, one_line, plural};
 use crate::model::{OperationStats, Snapshot};
 
@@ -294,7 +298,7 @@ mod tests {
     }
 
     /// The message of the assertion that fails in `f`; empty when none does.
-    fn message(f: impl FnOnce()) -> String {
+    pub(super) fn message(f: impl FnOnce()) -> String {
         let failed = catch_unwind(AssertUnwindSafe(f)).err();
         failed.map_or_else(String::new, |payload| payload.downcast_ref::<String>().cloned().unwrap_or_default())
     }

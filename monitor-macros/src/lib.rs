@@ -1,5 +1,5 @@
-//! The attributes [`#[track_operation]`](macro@track_operation) and [`#[track_operations]`](macro@track_operations) of
-//! [`monitor-core`](https://docs.rs/monitor-core), which re-exports them: depend on that, not on this crate.
+//! The attributes [`#[track_operation]`](macro@track_operation) and [`#[track_operations]`](macro@track_operations) and
+//! the derive [`MonitorState`](derive@MonitorState) of [`monitor-core`](https://docs.rs/monitor-core), which re-exports them: depend on that, not on this crate.
 //!
 //! # One function
 //!
@@ -97,6 +97,7 @@ mod order;
 mod record;
 mod returns;
 mod site;
+mod state;
 mod tokens;
 
 use proc_macro::TokenStream;
@@ -157,6 +158,50 @@ pub fn track_operation(arguments: TokenStream, item: TokenStream) -> TokenStream
 #[proc_macro_attribute]
 pub fn track_operations(arguments: TokenStream, item: TokenStream) -> TokenStream {
     finished(item.clone(), on_block(arguments.into(), item.into()))
+}
+
+/// Makes the variants of an enum the states of a machine.
+///
+/// ```ignore
+/// #[derive(MonitorState, Clone, Copy, Debug, PartialEq, Eq)]
+/// #[monitor_state(name = "backup", stuck_after = "15m")]
+/// enum Backup {
+///     #[state(initial, to(Scanning), stuck_after = "never")]
+///     Idle,
+///     #[state(to(Copying = "scanned", Failed))]           // `Copying` on the trigger "scanned", `Failed` by naming it
+///     Scanning,
+///     #[state(to(Done, Failed), stuck_after = "1h")]
+///     Copying,
+///     #[state(terminal)]
+///     Done,
+///     #[state(terminal)]
+///     Failed,
+/// }
+/// ```
+///
+/// | on the enum: `#[monitor_state(..)]` | value | effect | default |
+/// |---|---|---|---|
+/// | `name` | text, 1 to 200 bytes | name of the machine | the enum's in `snake_case` |
+/// | `stuck_after` | `"15m"`, units ns, us, ms, s, m, h, d; or `"never"` | how long an entity may stay in a state | `"15m"` |
+/// | `crate` | path | where `monitor_core` is, if renamed or re-exported | `::monitor_core` |
+///
+/// | on a variant: `#[state(..)]` | value | effect | default |
+/// |---|---|---|---|
+/// | `initial` | alone | entities begin here; on exactly one variant | |
+/// | `terminal` | alone | ends the entity that comes here | |
+/// | `to(..)` | `Variant`, `Variant = "trigger"` | transitions that leave it | none |
+/// | `stuck_after` | as above | for this state | that of the enum |
+/// | `name` | text, 1 to 200 bytes | name of the state | the variant's in `snake_case` |
+///
+/// # Errors
+///
+/// One compile error at the place of the mistake, which names what is allowed: not an enum, generics, variants with
+/// fields, no variant or more than 64, an unknown argument, a bad duration, a target that is no variant, no or two
+/// initial states, a terminal state that is initial or left, a state that is never reached or has no way out.
+#[proc_macro_derive(MonitorState, attributes(monitor_state, state))]
+pub fn monitor_state(item: TokenStream) -> TokenStream {
+    // The item itself stays where it is: a derive only adds.
+    state::derive(item.into()).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 fn on_function(arguments: TokenStream2, item: TokenStream2) -> Result<TokenStream2> {

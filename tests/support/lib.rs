@@ -1,5 +1,7 @@
 //! What several suites need.
 
+pub mod machines;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};

@@ -8,6 +8,7 @@ mod autometrics;
 mod fastrace;
 mod hdrhistogram;
 mod hotpath;
+pub mod indicatif;
 mod metrics;
 mod opentelemetry;
 mod prometheus;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// What can go wrong when a monitor is built or installed.
+use super::names::{MAX_NAME_BYTES, truncated};
+
+/// What can go wrong when a monitor is built or installed, or when a state machine or an entity of one is asked for.
 ///
 /// Recording has no errors: it never fails. Ask with the `is_…` methods; the text says what was wrong, what is allowed
 /// and what to do.
@@ -23,6 +25,11 @@ pub struct Error {
 enum Kind {
     AlreadyInstalled,
     InvalidSetting { name: &'static str, given: String, allowed: &'static str },
+    InvalidStateMachine { name: String, faults: Vec<String> },
+    DifferentStateMachine { name: String, what: &'static str },
+    TooMany { what: &'static str, of: String, most: usize, advice: &'static str },
+    InvalidId { given: String, bytes: usize },
+    NotHere { what: &'static str, why: &'static str },
 }
 
 impl Error {
@@ -32,6 +39,26 @@ impl Error {
 
     pub(crate) fn invalid_setting(name: &'static str, given: impl fmt::Display, allowed: &'static str) -> Self {
         Self { kind: Kind::InvalidSetting { name, given: given.to_string(), allowed } }
+    }
+
+    pub(crate) fn invalid_state_machine(name: String, faults: Vec<String>) -> Self {
+        Self { kind: Kind::InvalidStateMachine { name, faults } }
+    }
+
+    pub(crate) fn different_state_machine(name: String, what: &'static str) -> Self {
+        Self { kind: Kind::DifferentStateMachine { name, what } }
+    }
+
+    pub(crate) fn too_many(what: &'static str, of: String, most: usize, advice: &'static str) -> Self {
+        Self { kind: Kind::TooMany { what, of, most, advice } }
+    }
+
+    pub(crate) fn invalid_id(id: &str) -> Self {
+        Self { kind: Kind::InvalidId { given: truncated(id, 40).into_owned(), bytes: id.len() } }
+    }
+
+    pub(crate) fn not_here(what: &'static str, why: &'static str) -> Self {
+        Self { kind: Kind::NotHere { what, why } }
     }
 
     /// A monitor had been installed before. It goes on working, unchanged.
@@ -45,6 +72,30 @@ impl Error {
     pub fn is_invalid_setting(&self) -> bool {
         matches!(self.kind, Kind::InvalidSetting { .. })
     }
+
+    /// The definition of a state machine has faults; the text lists all of them.
+    #[must_use]
+    pub fn is_invalid_state_machine(&self) -> bool {
+        matches!(self.kind, Kind::InvalidStateMachine { .. })
+    }
+
+    /// The monitor has another state machine of that name. It goes on working, unchanged.
+    #[must_use]
+    pub fn is_different_state_machine(&self) -> bool {
+        matches!(self.kind, Kind::DifferentStateMachine { .. })
+    }
+
+    /// There are as many of a thing as are allowed. What there is goes on working.
+    #[must_use]
+    pub fn is_too_many(&self) -> bool {
+        matches!(self.kind, Kind::TooMany { .. })
+    }
+
+    /// An id is empty or over-long.
+    #[must_use]
+    pub fn is_invalid_id(&self) -> bool {
+        matches!(self.kind, Kind::InvalidId { .. })
+    }
 }
 
 impl fmt::Display for Error {
@@ -55,6 +106,24 @@ impl fmt::Display for Error {
                  or use Monitor::builder().build() for a second one",
             ),
             Kind::InvalidSetting { name, given, allowed } => write!(f, "{name} is {given}; allowed is {allowed}"),
+            Kind::InvalidStateMachine { name, faults } => {
+                write!(f, "state machine {name:?} cannot be built: {}", faults.join("; "))
+            }
+            Kind::DifferentStateMachine { name, what } => write!(
+                f,
+                "there is a state machine {name:?} already, with other {what}; it goes on working; give this one \
+                 another name, or define both alike",
+            ),
+            Kind::TooMany { what, of, most, advice } => {
+                write!(f, "there are {most} {what} of {of} already, as many as are allowed; {advice}")
+            }
+            Kind::InvalidId { given, bytes: 0 } => {
+                write!(f, "the id {given:?} is empty; allowed are 1 to {MAX_NAME_BYTES} bytes")
+            }
+            Kind::InvalidId { given, bytes } => {
+                write!(f, "the id {given:?} has {bytes} bytes; allowed are 1 to {MAX_NAME_BYTES}")
+            }
+            Kind::NotHere { what, why } => write!(f, "{what} cannot be reached: {why}"),
         }
     }
 }

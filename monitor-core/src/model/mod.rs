@@ -14,7 +14,10 @@
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
-//! | `table`, `sections`, `errors_section`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
+//! | `refusal` | why a transition of a state machine was not made |
+//! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
+//! | `errors_section` | the groups of errors in the table of a snapshot |
+//! | `state_machine_section` | the state machines in the table of a snapshot |
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
@@ -31,9 +34,11 @@ mod outcome;
 mod own;
 mod progress;
 mod record;
+mod refusal;
 mod sections;
 mod snapshot;
 mod state_machine;
+mod state_machine_section;
 mod table;
 pub(crate) mod text;
 mod totals;
@@ -51,9 +56,12 @@ pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
 pub use own::MonitorStats;
-pub use progress::ProgressStats;
+#[cfg(feature = "terminal")]
+pub(crate) use progress::in_tree_order;
+pub use progress::{ProgressState, ProgressStats};
 pub use record::{ErrorText, OperationRecord};
+pub use refusal::Refusal;
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;
-pub use state_machine::StateMachineStats;
+pub use state_machine::{EndedEntity, EntityStats, StateMachineStats, StateStats, TransitionRecord, TransitionStats};
 pub(crate) use totals::Totals;

@@ -40,6 +40,10 @@ pub struct MonitorStats {
     pub error_groups_replaced: u64,
     /// Errors that are in no group: theirs has made room, or they came from within the formatting of another error.
     pub errors_ungrouped: u64,
+    /// Jobs that work and are not listed, because as many were running as are listed.
+    pub jobs_unlisted: u64,
+    /// Jobs that ended and are no longer listed, because newer ones have ended.
+    pub jobs_displaced: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

@@ -102,6 +102,9 @@ pub(super) fn losses(text: &mut String, own: &MonitorStats) {
     if own.task_overflows > 0 {
         notes.push(format!("{} too many for `running now`", plural(own.task_overflows, "future")));
     }
+    if own.jobs_unlisted > 0 {
+        notes.push(format!("{} over the cap of running ones, not listed", plural(own.jobs_unlisted, "job")));
+    }
     if own.callbacks_panicked > 0 {
         notes.push(format!("{} of a callback or a Display contained", plural(own.callbacks_panicked, "panic")));
     }

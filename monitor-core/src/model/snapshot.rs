@@ -10,7 +10,7 @@ use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
     ActiveOperation, CallEdge, ErrorGroup, KindStats, MonitorStats, OperationStats, ProgressStats, StateMachineStats,
 };
-use super::{active, edge, error_group, kind, operation};
+use super::{active, edge, error_group, kind, operation, progress, state_machine};
 
 /// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
 const WIRE_VERSION: u32 = 1;
@@ -190,16 +190,29 @@ impl Snapshot {
         &self.errors
     }
 
-    /// How far the long jobs are.
+    /// How far the long jobs are: those that run in the order in which they began, then those that ended, the last one
+    /// first. At most 1,024 and 64.
     #[must_use]
     pub fn progress(&self) -> &[ProgressStats] {
         &self.progress
     }
 
-    /// The state machines with their entities.
+    /// The job of that name; of several, the one that began last.
+    #[must_use]
+    pub fn progress_of(&self, name: &str) -> Option<&ProgressStats> {
+        self.progress.iter().filter(|job| job.name == name).max_by_key(|job| job.id)
+    }
+
+    /// The state machines with their entities, by name.
     #[must_use]
     pub fn state_machines(&self) -> &[StateMachineStats] {
         &self.state_machines
+    }
+
+    /// The state machine of that name.
+    #[must_use]
+    pub fn state_machine(&self, name: &str) -> Option<&StateMachineStats> {
+        self.state_machines.iter().find(|machine| machine.name == name)
     }
 
     /// The monitor's figures of itself, since it started.
@@ -211,8 +224,11 @@ impl Snapshot {
     /// What happened between `earlier` and this snapshot of the same monitor, percentiles included.
     ///
     /// Operations are matched by name, kind, component and labels; one that was not there before is whole, one
-    /// without a call in between stays with counts of 0. What is active, and the monitor's figures of itself, are
-    /// this snapshot's. Counts never go below 0: with the two exchanged, the difference is empty.
+    /// without a call in between stays with counts of 0. Groups of errors are there if an error came in between, with
+    /// the count of those. Of state machines, counts and times in a state are those in between; where each entity is,
+    /// who is stuck, and the last transitions are this snapshot's. So is what is active, how far jobs are (but for those
+    /// that had ended before `earlier`), and the monitor's figures of itself. Counts never go below 0: with the two
+    /// exchanged, the difference is empty.
     ///
     /// ```
     /// # let monitor = monitor_core::Monitor::builder().build()?;
@@ -235,8 +251,8 @@ impl Snapshot {
             taken_at: self.taken_at,
             active: self.active.clone(),
             errors: error_group::all_since(&self.errors, &earlier.errors),
-            progress: self.progress.clone(),
-            state_machines: self.state_machines.clone(),
+            progress: progress::since(&self.progress, &earlier.progress),
+            state_machines: state_machine::all_since(&self.state_machines, &earlier.state_machines),
             monitor: self.monitor.clone(),
         }
     }

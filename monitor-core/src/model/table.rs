@@ -8,7 +8,9 @@ use std::fmt::{self, Write as _};
 
 use super::errors_section::errors;
 use super::grid::{Column, Grid, WIDTH};
+use super::progress::progress;
 use super::sections::{active, edges, label_text, losses, note};
+use super::state_machine_section::state_machines;
 use super::text::{
     cut_middle, format_bytes, format_compact, format_count, format_duration, format_rate, one_line, plural,
 };
@@ -40,6 +42,8 @@ impl fmt::Display for Snapshot {
         edges(&mut text, self.edges(), all);
         active(&mut text, self.active(), all);
         errors(&mut text, self.errors(), self.taken_at(), all);
+        state_machines(&mut text, self.state_machines(), all);
+        progress(&mut text, self.progress(), all);
         losses(&mut text, self.monitor());
         // The caller ends the line, as for any value that is printed.
         f.write_str(text.trim_end())

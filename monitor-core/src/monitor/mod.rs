@@ -2,6 +2,8 @@
 
 mod builder;
 mod errors;
+mod progress;
+mod states;
 
 use std::fmt;
 

@@ -49,7 +49,7 @@ struct Claimed(Option<(RecorderRef, Slot)>);
 
 impl Claimed {
     fn new(recorder: &RecorderRef) -> Self {
-        fork::watch(begin_clean);
+        watch_forks();
         let seat = recorder.shards.claim(|number| Shard::new(number, &**recorder, &recorder.clock, recorder.tsc));
         recorder.pass_on_switch(seat);
         Self(Some((recorder.clone(), seat)))
@@ -171,6 +171,11 @@ pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
     let slot = claimed.slot();
     let _leave = Leave { before: set_current(slot), generation: fork::generation(), _claimed: claimed };
     f()
+}
+
+/// Sees to it that forked children are told from their parent, before anything is kept that a child must not touch.
+pub(crate) fn watch_forks() {
+    fork::watch(begin_clean);
 }
 
 /// Lets a forked child begin with a recorder of its own: forgets the process's, and this thread's shard of it.

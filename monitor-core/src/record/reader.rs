@@ -298,6 +298,7 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
     let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let ring_full = sum(|shard| shard.losses.ring_full.get());
     let displaced = recorder.recent.lock().displaced;
+    let (jobs_unlisted, jobs_displaced) = recorder.stores.progress.losses();
     let dropped = [("ring_full", ring_full), ("overwritten", displaced)];
     MonitorStats {
         operations: operations as u64,
@@ -315,6 +316,8 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         task_overflows: sum(|shard| shard.losses.task_overflows.get()),
         reentrant_calls: load(&counts.reentrant_calls),
         callbacks_panicked: load(&counts.callbacks_panicked),
+        jobs_unlisted,
+        jobs_displaced,
         names_changed: load(&counts.names_changed),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,

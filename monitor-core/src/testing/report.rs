@@ -63,17 +63,26 @@ impl fmt::Display for Names<'_> {
         if names.is_empty() {
             return f.write_str("nothing was: did the code run inside this monitor's scope?");
         }
-        // A name given without its path, or the other way round, is nearer than any misspelling.
-        names.sort_by_cached_key(|name| {
-            let contained = name.contains(self.wanted) || self.wanted.contains(name);
-            (Reverse(contained), edit_distance(name, self.wanted))
-        });
-        f.write_str("there are:")?;
-        names.iter().take(NAMES_LISTED).try_for_each(|name| write!(f, "\n  {}", one_line(name)))?;
-        match names.len().saturating_sub(NAMES_LISTED) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {}", plural(more as u64, "other")),
-        }
+        f.write_str(&nearest(names.into_iter(), self.wanted))
+    }
+}
+
+/// A list of names, those most like the wanted one first.
+pub(super) fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> String {
+    let mut names: Vec<_> = names.collect();
+    if names.is_empty() {
+        return "there is none".to_owned();
+    }
+    // A name given without its path, or the other way round, is nearer than any misspelling.
+    names.sort_by_cached_key(|name| {
+        let contained = name.contains(wanted) || wanted.contains(name);
+        (Reverse(contained), edit_distance(name, wanted))
+    });
+    let mut text = "there are:".to_owned();
+    names.iter().take(NAMES_LISTED).for_each(|name| text = format!("{text}\n  {}", one_line(name)));
+    match names.len().saturating_sub(NAMES_LISTED) {
+        0 => text,
+        more => format!("{text}\n  and {}", plural(more as u64, "other")),
     }
 }
 

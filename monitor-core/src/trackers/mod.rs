@@ -1,5 +1,5 @@
 //! What a program holds in its hands: operations as it begins and ends them (guards, closures, futures, what the
-//! attribute expands to), errors that it records, panics.
+//! attribute expands to), errors that it records, panics, progress of jobs, state machines.
 //!
 //! Everything here ends in `record`. Nothing here knows the monitor that it belongs to, only its recorder.
 
@@ -10,3 +10,5 @@ pub(crate) mod operation;
 pub(crate) mod outcome;
 pub(crate) mod panics;
 pub(crate) mod probe;
+pub(crate) mod progress;
+pub(crate) mod states;
