@@ -48,7 +48,7 @@ fits() {
     lines=$(wc -l <"$work/out")
     if [ "$lines" -le "$1" ]; then ok "$lines lines"; else bad "$lines lines, more than $1"; fi
     # Paths are as long as they are; nothing else is to be wider than a terminal.
-    long=$(grep -Ev '^ */' "$work/out" | LC_ALL=C.UTF-8 grep -Ec '.{121}')
+    long=$(grep -Ev '^(failed: | *)/' "$work/out" | LC_ALL=C.UTF-8 grep -Ec '.{121}')
     if [ "$long" -eq 0 ]; then ok "no line over 120 columns"; else bad "$long lines over 120 columns"; fi
 }
 
@@ -56,7 +56,7 @@ echo "building the examples"
 cargo build --quiet --release -p examples --examples || exit 1
 
 run 0 quickstart
-fits 50
+fits 56
 has out '^[0-9.]+ m?s · 10 operations, .* 0 active$'
 for name in work index_file collect count_words hash; do row "quickstart::indexer::$name" '[0-9,]+' '([0-9]+)?'; done
 row quickstart::walk::walk 1
@@ -66,12 +66,76 @@ row read '[0-9,]+' 1
 row decode '[0-9,]+' 1
 has out '^disk \(3 operations\) '
 has out '^quickstart::indexer::index_file → quickstart::indexer::count_words +[0-9,]+ '
+has out '^files +[0-9]+ +[0-9]+ +100 +2 .* finished$'
+has err '^progress files: 0 of [0-9]+ '
 has out '^half-way, with [0-9]+ files done, there ran$'
 has out '^  (suspended|main) +index [0-9.]+(µs|ms) › collect [0-9.]+(µs|ms)$'
 has out '^  worker-[1-8] +work [0-9.]+(µs|ms) › index_file [a-z]+ [0-9.]+(ns|µs|ms)'
-has out '/deleted.txt cannot be read: '
-has out '/latin-1.txt is not UTF-8 text: invalid utf-8 '
+has out '^IndexError in quickstart::indexer::index_file +1 .* new +cannot be read'
+has out '^Error in read +1 .* new +No such file or directory '
+has out '^failed: .*/deleted.txt: cannot be read: '
+has out '^failed: .*/latin-1.txt: is not UTF-8 text: invalid utf-8 '
 has out '^next: '
+
+# A backup that is killed half-way, and the next run that copies only the rest. One file cannot be read: a link that leads
+# nowhere.
+mkdir -p "$work/source/deep" "$work/target"
+for i in $(seq 10 49); do echo "file $i" >"$work/source/f$i.txt"; done
+echo 'deep' >"$work/source/deep/x.txt"
+ln -s /nowhere/at/all "$work/source/f05.link"
+mkfifo "$work/words" "$work/lines"
+"${CARGO_TARGET_DIR:-target}/release/examples/backup_states" --pause-after 25 "$work/source" "$work/target" \
+    <"$work/words" >"$work/lines" 2>"$work/err" &
+backup=$!
+# Both ends of the pipes are held until the program is dead: it waits for a word that never comes.
+exec 7>"$work/words" 8<"$work/lines"
+: >"$work/out"
+while read -r line <&8; do
+    echo "$line" >>"$work/out"
+    case $line in paused*) kill -9 "$backup"; break ;; esac
+done
+wait "$backup" 2>"$work/err"
+echo "backup_states, killed after 25 files: status $?"
+exec 7>&- 8<&-
+has out '^copying 21 of 42 \(50 %\), [0-9]+ files/s, .* left$'
+has out '^paused after 25 files$'
+copies() { find "$work/target" -name '*.txt' | wc -l; }
+if [ "$(copies)" -eq 24 ]; then ok '24 files copied, one failed'; else bad "$(copies) files copied, not 24"; fi
+# A checkpoint that cannot be read is an error that says so, and no new beginning.
+cp -r "$work/target" "$work/broken"
+for checkpoint in "$work/broken/.backup_states"/*; do
+    head -c 40 "$checkpoint" >"$work/short" && mv "$work/short" "$checkpoint"
+done
+run 1 backup_states "$work/source" "$work/broken"
+has err '^backup_states: .*cut'
+has out '^  source: idle → failed'
+# What is there already must not be copied again.
+find "$work/target" -name '*.txt' -exec touch -d '2001-01-01' {} +
+run 0 backup_states "$work/source" "$work/target"
+has out '^resumed after 25 of 42 files$'
+has out '^copying 42 of 42 \(100 %\)'
+has out '^17 files copied, 1 could not be read$'
+has out '^  source: idle → scanning on "resume"$'
+has out '^  source: verifying → incomplete$'
+has out '^  copying +entered 1, [0-9.]+(µs|ms)$'
+if [ "$(copies)" -eq 41 ]; then ok '41 files copied'; else bad "$(copies) files copied, not 41"; fi
+old=$(find "$work/target" -name '*.txt' ! -newermt '2002-01-01' | wc -l)
+if [ "$old" -eq 24 ]; then ok 'only the rest was copied anew'; else bad "$old files are from before, not 24"; fi
+if [ -z "$(find "$work/target/.backup_states" -type f)" ]; then ok 'no checkpoint is left'; else bad 'a checkpoint is left'; fi
+# From the beginning, in one run: the error is in its group with the name of the file.
+rm -r "$work/target"
+run 0 backup_states "$work/source" "$work/target"
+has out '^  1 × CopyError in copy: the file cannot be read: No such file or directory \(os error <n>\) \(medium\)$'
+has out '^      f05.link No such file or directory'
+run 0 backup_states
+has out '^  [^ ]+: verifying → done$'
+has out '^no errors$'
+run 2 backup_states "$work/source"
+has err 'both SOURCE and TARGET, or neither'
+run 2 backup_states "$work/nowhere" "$work/target"
+has err 'No such file or directory'
+run 1 backup_states "$work/source" "$work/source/inside"
+has err 'TARGET lies within SOURCE'
 
 # A folder of which every count is known: four files, two of them the same, what is in `target` and `.git` left out.
 # Two more come from the example itself, and fail.
@@ -83,7 +147,7 @@ echo 'One more, und ein Äpfelchen' >"$work/folder/deep/er/c.md"
 echo 'left out' >"$work/folder/target/d.rs"
 echo 'left out' >"$work/folder/.git/e"
 run 0 quickstart "$work/folder"
-fits 50
+fits 56
 has out ': 4 files indexed on [0-9]+ threads, 3 different; 11 words, 7 different; 2 not indexed$'
 row quickstart::walk::list 3
 row quickstart::indexer::index_file 6 2

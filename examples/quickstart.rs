@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, io, thread};
 
-use indexer::{Progress, index};
+use indexer::{Work, index};
+use monitor_core::monitor;
+use monitor_core::terminal::Bars;
 use trouble::Trouble;
 use walk::walk;
 
@@ -85,11 +87,14 @@ fn run(root: &Path) -> io::Result<()> {
     files.extend(paths);
 
     let threads = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
-    let progress = Progress::new(files.len());
-    let index = index(&files, threads, &progress)?;
+    // On a terminal a bar that is gone when the work is done; else a line when it begins and one when it ends.
+    let bars = Bars::start(&monitor());
+    let work = Work::new(files.len());
+    let index = index(&files, threads, &work)?;
+    drop(bars);
 
     let mut out = String::new();
-    screen::write(&mut out, (root, threads), &index, &progress).map_err(io::Error::other)?;
+    screen::write(&mut out, (root, threads), &index, &work).map_err(io::Error::other)?;
     match io::stdout().write_all(out.as_bytes()) {
         // Whoever reads has seen enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, fs, io, thread};
 
-use monitor_core::{Snapshot, monitor, track_operation};
+use monitor_core::{Progress, Snapshot, monitor, track_operation};
 use sha2::{Digest, Sha256};
 
 use crate::mailbox::{Receiver, Sender, block_on, mailbox};
@@ -56,17 +56,25 @@ impl Error for IndexError {
     }
 }
 
-/// How far the work is, and what the monitor knew half-way.
-pub(crate) struct Progress {
+/// The files to do, how many are done, and what the monitor knew half-way.
+pub(crate) struct Work {
     all: usize,
     next: AtomicUsize,
     done: AtomicUsize,
+    /// The same for whoever looks: a bar, the table.
+    job: Progress,
     half_way: OnceLock<Snapshot>,
 }
 
-impl Progress {
+impl Work {
     pub(crate) fn new(all: usize) -> Self {
-        Self { all, next: AtomicUsize::new(0), done: AtomicUsize::new(0), half_way: OnceLock::new() }
+        Self {
+            all,
+            next: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            job: monitor().progress("files").total(all as u64).start(),
+            half_way: OnceLock::new(),
+        }
     }
 
     /// Files that are done when half of the work is.
@@ -80,7 +88,12 @@ impl Progress {
 
     /// A file is done. The worker that comes to the half looks at what runs: itself, in the middle of this file, and
     /// whatever the others are at. They do not wait for it.
-    fn step(&self) {
+    fn step(&self, indexed: bool) {
+        if indexed {
+            self.job.inc(1);
+        } else {
+            self.job.inc_failed(1);
+        }
         if self.done.fetch_add(1, Ordering::Relaxed) + 1 == self.half() {
             self.half_way.get_or_init(|| monitor().snapshot());
         }
@@ -91,7 +104,7 @@ impl Progress {
 ///
 /// # Errors
 /// That of starting a thread.
-pub(crate) fn index(files: &[PathBuf], threads: usize, progress: &Progress) -> io::Result<Index> {
+pub(crate) fn index(files: &[PathBuf], threads: usize, todo: &Work) -> io::Result<Index> {
     // A guard: the operation lasts as long as the variable. Left by `?` it would count as a success, so it is told.
     let mut op = monitor().operation("index").kind("bulk").start();
     let indexed = thread::scope(|scope| {
@@ -99,7 +112,7 @@ pub(crate) fn index(files: &[PathBuf], threads: usize, progress: &Progress) -> i
         for n in 1..=threads {
             let sender = sender.clone();
             let worker = thread::Builder::new().name(format!("worker-{n}"));
-            worker.spawn_scoped(scope, move || work(files, progress, &sender))?;
+            worker.spawn_scoped(scope, move || work(files, todo, &sender))?;
         }
         // The workers have the others: when they are done, the receiver is told.
         drop(sender);
@@ -107,31 +120,35 @@ pub(crate) fn index(files: &[PathBuf], threads: usize, progress: &Progress) -> i
     });
     match &indexed {
         Ok(index) => {
+            todo.job.finish();
             op.add_items(index.files as u64);
             op.succeed();
         }
-        Err(error) => op.fail(error),
+        Err(error) => {
+            todo.job.fail(error);
+            op.fail(error);
+        }
     }
     indexed
 }
 
 /// One worker: takes the next file until there is none.
 #[track_operation]
-fn work(files: &[PathBuf], progress: &Progress, results: &Sender<Result<Entry, IndexError>>) {
-    while let Some(path) = files.get(progress.next.fetch_add(1, Ordering::Relaxed)) {
-        results.send(index_file(path, progress));
+fn work(files: &[PathBuf], todo: &Work, results: &Sender<Result<Entry, IndexError>>) {
+    while let Some(path) = files.get(todo.next.fetch_add(1, Ordering::Relaxed)) {
+        results.send(index_file(path, todo));
     }
 }
 
 /// One file. The label gives each extension statistics of its own, the field is only in the individual records: paths
 /// have too many values for a label.
 #[track_operation(labels(extension = extension(path)), fields(path = path.display()))]
-fn index_file(path: &Path, progress: &Progress) -> Result<Entry, IndexError> {
+fn index_file(path: &Path, todo: &Work) -> Result<Entry, IndexError> {
     let entry = read(path).map_err(IndexError::Unreadable).and_then(|content| {
         let hash = hash(&content);
         Ok(Entry { hash, words: count_words(&decode(content)?) })
     });
-    progress.step();
+    todo.step(entry.is_ok());
     entry
 }
 

@@ -6,18 +6,13 @@ use std::path::Path;
 use monitor_core::{Outcome, Snapshot, monitor};
 
 use crate::active;
-use crate::indexer::{Index, Progress};
+use crate::indexer::{Index, Work};
 
 /// Failed files that are named.
 const FAILURES_SHOWN: usize = 3;
 
 /// One screen: what was done, the table, what ran half-way, what failed.
-pub(crate) fn write(
-    out: &mut impl Write,
-    (root, threads): (&Path, usize),
-    index: &Index,
-    progress: &Progress,
-) -> fmt::Result {
+pub(crate) fn write(out: &mut impl Write, (root, threads): (&Path, usize), index: &Index, done: &Work) -> fmt::Result {
     let words: u64 = index.words.values().sum();
     writeln!(
         out,
@@ -31,11 +26,12 @@ pub(crate) fn write(
     let snapshot = monitor().snapshot();
     extensions(out, &snapshot)?;
     writeln!(out, "\n{snapshot}")?;
-    if let Some(then) = progress.half_way() {
-        writeln!(out, "\nhalf-way, with {} files done, there ran", progress.half())?;
+    writeln!(out)?;
+    failures(out)?;
+    if let Some(then) = done.half_way() {
+        writeln!(out, "\nhalf-way, with {} files done, there ran", done.half())?;
         active::write(out, then)?;
     }
-    failures(out)?;
     writeln!(
         out,
         "\nnext: the code is in examples/quickstart/indexer.rs, the first steps for your own are in README.md"
@@ -56,7 +52,6 @@ fn extensions(out: &mut impl Write, snapshot: &Snapshot) -> fmt::Result {
 /// The files that failed last. Individual records are kept of calls that went wrong, within a budget; the errors below
 /// `index_file` have records of their own, but no path.
 fn failures(out: &mut impl Write) -> fmt::Result {
-    writeln!(out, "\nfailed last")?;
     let records = monitor().recent(usize::MAX);
     let failed = records.iter().filter(|record| record.outcome == Outcome::Failure);
     let paths = failed.filter_map(|record| Some((record, record.fields.iter().find(|(key, _)| key == "path")?)));
@@ -64,7 +59,7 @@ fn failures(out: &mut impl Write) -> fmt::Result {
         let error = record.error.as_ref();
         let why = error.map_or("", |error| error.message.as_str());
         let cause = error.and_then(|error| error.sources.first()).map_or("", String::as_str);
-        writeln!(out, "  {path} {why}: {cause}")?;
+        writeln!(out, "failed: {path}: {why}: {cause}")?;
     }
     Ok(())
 }
