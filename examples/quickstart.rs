@@ -87,8 +87,8 @@ fn run(root: &Path) -> io::Result<()> {
     files.extend(paths);
 
     let threads = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
-    // On a terminal a bar that is gone when the work is done; else a line when it begins and one when it ends.
-    let bars = Bars::start(&monitor());
+    // On a terminal a bar that is gone when the work is done, or given up by Ctrl-C; else a line when it begins and one when it ends.
+    let bars = Bars::builder(&monitor()).clear_on_signals().start();
     let work = Work::new(files.len());
     let index = index(&files, threads, &work)?;
     drop(bars);
