@@ -381,6 +381,16 @@ fn the_stack_is_kept_when_asked_for() {
 }
 
 #[test]
+fn the_memory_of_the_groups_is_counted() {
+    let local = local();
+    local.error_with("first").record();
+    let before = local.snapshot().monitor().bytes_held;
+    local.error_with(&"x".repeat(900)).context("file", "y".repeat(200)).record();
+    let grown = local.snapshot().monitor().bytes_held - before;
+    assert!((1_100..10_000).contains(&grown), "{grown}");
+}
+
+#[test]
 fn switched_off_nothing_is_recorded() {
     let local = Monitor::builder().enabled(false).build().unwrap();
     local.error_with("x").record();

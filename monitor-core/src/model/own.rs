@@ -50,7 +50,7 @@ pub struct MonitorStats {
     pub shards: u64,
     /// Threads that have a shard now.
     pub threads: u64,
-    /// Memory held by shards, names and records, in bytes.
+    /// Memory held by shards, names, records and the groups of errors, in bytes.
     pub bytes_held: u64,
     /// One line for each further copy of this crate in the program, such as its version. What such a copy records
     /// is not in this snapshot.

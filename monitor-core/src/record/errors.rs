@@ -15,8 +15,8 @@ use super::stack::GROUND;
 use super::tallies::{Source, Tally};
 use crate::base::clock::Anchor;
 use crate::base::names::{MAX_NAME_BYTES, bounded_name, truncated};
-use crate::model::{ErrorGroup, ErrorText, FieldValue, Fingerprint, Severity};
-use crate::store::errors::{Found, Replaced, Sample, Unread};
+use crate::model::{ErrorText, FieldValue, Fingerprint, Severity};
+use crate::store::errors::{Found, Read, Sample, Unread};
 
 /// Pieces of context that an error keeps; further ones are left out.
 pub(crate) const MAX_CONTEXT: usize = 32;
@@ -165,7 +165,7 @@ fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) ->
 }
 
 /// All groups of errors, and what is in none.
-pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>) -> (Vec<ErrorGroup>, Replaced) {
+pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>) -> Read {
     let now_ns = recorder.since_start_ns(anchor.ticks);
     recorder.stores.errors.read(now_ns, anchor, |take| {
         for shard in recorder.shards.iter() {

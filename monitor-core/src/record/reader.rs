@@ -32,11 +32,13 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
     let window = anchor.age(recorder.since);
     let read = Figures::read(recorder, series.len());
     let edges = read.edges(&series);
-    let (errors, ungrouped) = errors::read(recorder, &anchor);
+    let errors = errors::read(recorder, &anchor);
+    let own = own_stats(recorder, &read, &series, operations);
     let monitor = MonitorStats {
-        error_groups_replaced: ungrouped.groups,
-        errors_ungrouped: ungrouped.errors,
-        ..own_stats(recorder, &read, &series, operations)
+        error_groups_replaced: errors.replaced.groups,
+        errors_ungrouped: errors.replaced.errors,
+        bytes_held: own.bytes_held + errors.bytes_held as u64,
+        ..own
     };
     let active = active(recorder, &anchor, &series);
     let service = recorder.service.lock().clone();
@@ -48,7 +50,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         operations,
         edges,
         active,
-        errors,
+        errors: errors.groups,
         progress: recorder.stores.progress.read(&anchor),
         state_machines: recorder.stores.states.read(&anchor),
         monitor,

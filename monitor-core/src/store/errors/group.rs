@@ -26,6 +26,17 @@ pub(crate) struct Sample {
     pub(crate) backtrace: Option<Arc<Backtrace>>,
 }
 
+impl Sample {
+    fn bytes_held(&self) -> usize {
+        let text = |value: &FieldValue| if let FieldValue::Text(text) = value { text.len() } else { 0 };
+        let context =
+            self.context.iter().map(|(key, value)| size_of::<(String, FieldValue)>() + key.len() + text(value));
+        let sources = self.error.sources.iter().map(|source| size_of::<String>() + source.len());
+        let texts = self.error.message.len() + self.location.as_ref().map_or(0, String::len);
+        size_of::<Self>() + texts + context.sum::<usize>() + sources.sum::<usize>()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) fingerprint: Fingerprint,
@@ -122,6 +133,14 @@ impl Group {
         } else {
             ErrorState::Ongoing
         }
+    }
+
+    /// Memory that it takes, but for what the allocator adds and for stacks.
+    pub(super) fn bytes_held(&self) -> usize {
+        let Title { kind, place, pattern, component } = &self.title;
+        let titles = [kind, place, pattern, component].map(|text| text.len()).iter().sum::<usize>();
+        let samples = self.samples.iter().map(|sample| sample.bytes_held()).sum::<usize>();
+        size_of::<Self>() + LastHour::BYTES + titles + samples
     }
 
     pub(super) fn last_hour(&self, now_ns: u64) -> u64 {

@@ -47,6 +47,14 @@ struct Inner {
     replaced: Replaced,
 }
 
+/// What a reader gets.
+pub(crate) struct Read {
+    pub(crate) groups: Vec<ErrorGroup>,
+    pub(crate) replaced: Replaced,
+    /// Memory that the groups take.
+    pub(crate) bytes_held: usize,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Replaced {
     pub(crate) groups: u64,
@@ -127,12 +135,7 @@ impl ErrorGroups {
     }
 
     /// All groups. `unread` runs under the lock and hands over what is counted and not filed yet.
-    pub(crate) fn read(
-        &self,
-        now_ns: u64,
-        anchor: &Anchor<'_>,
-        unread: impl FnOnce(&mut dyn FnMut(Unread)),
-    ) -> (Vec<ErrorGroup>, Replaced) {
+    pub(crate) fn read(&self, now_ns: u64, anchor: &Anchor<'_>, unread: impl FnOnce(&mut dyn FnMut(Unread))) -> Read {
         let (mut groups, quiet, replaced) = {
             let inner = self.inner.lock();
             let mut groups = inner.groups.clone();
@@ -147,6 +150,7 @@ impl ErrorGroups {
             let age = Duration::from_nanos(now_ns.saturating_sub(at_ns));
             anchor.wall.checked_sub(age).unwrap_or(std::time::SystemTime::UNIX_EPOCH)
         };
+        let bytes_held = groups.values().map(|group| group.bytes_held()).sum();
         let groups = groups.drain().map(|(_, group)| ErrorGroup {
             fingerprint: group.fingerprint,
             kind: group.title.kind.to_string(),
@@ -164,7 +168,7 @@ impl ErrorGroups {
                 .map(|(age, sample)| shown(sample, age == 0, wall(sample.seen_ns)))
                 .collect(),
         });
-        (groups.collect(), replaced)
+        Read { groups: groups.collect(), replaced, bytes_held }
     }
 }
 
@@ -276,7 +280,7 @@ mod tests {
 
     fn read(groups: &ErrorGroups, now_ns: u64) -> Vec<(String, String, u64, u64)> {
         let clock = Clock::manual(&ManualClock::new());
-        let (mut all, _) = groups.read(now_ns, &clock.anchor(), |_| ());
+        let mut all = groups.read(now_ns, &clock.anchor(), |_| ()).groups;
         all.sort_by_key(|group| group.fingerprint);
         let mut all: Vec<_> =
             all.into_iter().map(|group| (group.kind, group.pattern, group.count, group.count_unread)).collect();
@@ -325,7 +329,7 @@ mod tests {
         assert!(!groups.resolve(Fingerprint::of_error("Io", "op", "d"), 10));
         groups.file(found("Io", "d", 20), |_| Unread { group: 2, count: 7, last_ns: 15 });
         let clock = Clock::manual(&ManualClock::new());
-        let (all, replaced) = groups.read(20, &clock.anchor(), |_| ());
+        let Read { groups: all, replaced, .. } = groups.read(20, &clock.anchor(), |_| ());
         assert!(all.iter().any(|group| group.pattern == "d") && !all.iter().any(|group| group.pattern == "b"));
         assert_eq!((replaced.groups, replaced.errors), (1, 1 + 7));
         assert_eq!(all.iter().map(|group| group.count).sum::<u64>() + replaced.errors, 6 + 1 + 7);

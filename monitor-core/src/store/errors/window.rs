@@ -13,6 +13,9 @@ pub(super) struct LastHour {
 }
 
 impl LastHour {
+    /// Memory that the slices take.
+    pub(super) const BYTES: usize = size_of::<[u64; SLICES]>();
+
     pub(super) fn new() -> Self {
         Self { counts: Box::new([0; SLICES]), newest: 0 }
     }
