@@ -67,7 +67,7 @@ row decode '[0-9,]+' 1
 has out '^disk \(3 operations\) '
 has out '^quickstart::indexer::index_file → quickstart::indexer::count_words +[0-9,]+ '
 has out '^files +[0-9]+ +[0-9]+ +100 +2 .* finished$'
-has err '^progress files: 0 of [0-9]+ '
+has err '^progress files: finished after [0-9.]+ m?s, ([0-9,]+) of [0-9,]+, .*, 2 failed$'
 has out '^half-way, with [0-9]+ files done, there ran$'
 has out '^  (suspended|main) +index [0-9.]+(µs|ms) › collect [0-9.]+(µs|ms)$'
 has out '^  worker-[1-8] +work [0-9.]+(µs|ms) › index_file [a-z]+ [0-9.]+(ns|µs|ms)'
