@@ -346,6 +346,25 @@ fn what_a_killed_process_left_half_written_is_removed() {
 }
 
 #[test]
+fn files_beside_of_another_process_with_the_same_id_are_left_alone() {
+    // In two containers that share a folder, each program may be process 1.
+    let folder = Folder::new();
+    let job = job_in(&folder.0, "import");
+    job.checkpoint(&1).unwrap();
+    let process = std::process::id();
+    let beside: Vec<_> =
+        (0..1_000).map(|n| folder.0.join(format!(".job-import.checkpoint.{process}-{n}.tmp"))).collect();
+    for path in &beside {
+        fs::write(path, "half written").unwrap();
+    }
+    for n in 2..5 {
+        job.checkpoint(&n).unwrap();
+        assert_eq!(job.resume::<i32>().unwrap(), Some(n));
+        assert!(beside.iter().all(|path| fs::read(path).unwrap() == b"half written"));
+    }
+}
+
+#[test]
 fn a_state_that_serde_cannot_write_leaves_the_one_before() {
     struct Refuses;
     impl Serialize for Refuses {

@@ -18,6 +18,9 @@ use crate::ports::checkpoints::Checkpoints;
 /// How often writing begins anew when another process has taken the file beside for a left-over.
 const ATTEMPTS: usize = 4;
 
+/// Names of files beside that are passed over, at the most, because there are such files.
+const MOST_TAKEN: usize = 10_000;
+
 /// What the names of files beside begin with.
 const BESIDE: &str = ".job-";
 
@@ -67,10 +70,25 @@ impl FileCheckpoints {
     /// Makes a file beside that nobody else writes to.
     fn create_beside(&self, name: &str) -> io::Result<(Beside, File)> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (job, process) = (encoded(name), std::process::id());
-        let path = self.folder.join(format!("{BESIDE}{job}.checkpoint.{process}-{number}.tmp"));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let create = || {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = self.folder.join(format!("{BESIDE}{job}.checkpoint.{process}-{number}.tmp"));
+            OpenOptions::new().write(true).create_new(true).open(&path).map(|file| (path, file))
+        };
+        // The number of a process is its own on one machine only, and not in containers that share a folder: what is there
+        // already may be written by another one right now.
+        let taken = |created: &io::Result<_>| {
+            created.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists)
+        };
+        let mut created = create();
+        for _ in 0..MOST_TAKEN {
+            if !taken(&created) {
+                break;
+            }
+            created = create();
+        }
+        let (path, file) = created?;
         let beside = Beside { path, renamed: false };
         match file.try_lock() {
             // Where files cannot be locked nobody can take it for a left-over either.
