@@ -466,6 +466,94 @@ fn a_place_that_goes_in_circles_gets_an_error_and_hangs_nobody() {
     job.checkpoint(&3).unwrap();
 }
 
+/// A place whose errors panic when they are put into words.
+struct Unspeakable(AtomicU64);
+
+#[derive(Debug)]
+struct Unsaid;
+
+impl std::fmt::Display for Unsaid {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+impl std::error::Error for Unsaid {}
+
+impl Checkpoints for Unspeakable {
+    fn save(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 { Err(io::Error::other(Unsaid)) } else { Ok(()) }
+    }
+    fn load(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
+        Err(io::Error::other(Unsaid))
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Err(io::Error::other(Unsaid))
+    }
+}
+
+#[test]
+fn an_error_of_a_place_that_panics_is_contained_and_hangs_nobody() {
+    let job = local().progress("job").checkpoints(Unspeakable(AtomicU64::new(0))).start();
+    assert_eq!(job.checkpoint(&1).unwrap_err().kind(), Kind::Panicked);
+    assert_eq!(job.resume::<i32>().unwrap_err().kind(), Kind::Panicked);
+    thread::scope(|threads| threads.spawn(|| job.checkpoint(&2).unwrap()).join()).unwrap();
+    job.finish();
+    let stats = job.stats();
+    assert_eq!((stats.state, stats.error.is_some()), (ProgressState::Finished, true));
+}
+
+/// A place that keeps the error of each save with the job that it belongs to; dropped, the error asks for a checkpoint.
+#[derive(Clone, Default)]
+struct Clinging(Arc<std::sync::Mutex<Option<Progress>>>);
+
+struct Clings(Clinging);
+
+impl std::fmt::Debug for Clings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("clings")
+    }
+}
+
+impl std::fmt::Display for Clings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("clings")
+    }
+}
+
+impl std::error::Error for Clings {}
+
+impl Drop for Clings {
+    fn drop(&mut self) {
+        let job = self.0.0.lock().unwrap().take();
+        if let Some(job) = job {
+            let _ = job.checkpoint(&3);
+        }
+    }
+}
+
+impl Checkpoints for Clinging {
+    fn save(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        Err(io::Error::other(Clings(self.clone())))
+    }
+    fn load(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_error_of_a_place_is_dropped_under_no_lock() {
+    let place = Clinging::default();
+    let job = local().progress("job").checkpoints(place.clone()).start();
+    assert_eq!(job.checkpoint(&1).unwrap_err().kind(), Kind::Io);
+    *place.0.lock().unwrap() = Some(job.clone());
+    assert_eq!(job.checkpoint(&2).unwrap_err().kind(), Kind::Io);
+    assert!(place.0.lock().unwrap().is_none(), "the first error was dropped, and saved without waiting for itself");
+}
+
 #[test]
 fn without_a_place_there_is_an_error_and_memory_is_bounded() {
     let job = local().progress("job").start();

@@ -1,12 +1,13 @@
 //! Checkpoints of a job: saved one after the other, the newest wins.
 
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -71,7 +72,10 @@ impl Saving {
             if let Some((failed, error)) = &queue.failed
                 && *failed >= number
             {
-                return Err(error.clone());
+                let error = error.clone();
+                // One that came late is not kept for nobody.
+                queue.waiting.take_if(|(waiting, _)| *waiting == number);
+                return Err(error);
             }
             if let Some(writer) = queue.writer {
                 if writer == this_thread {
@@ -91,13 +95,20 @@ impl Saving {
             let result = self.apply(&change);
             queue = self.queue.lock();
             queue.writer = None;
-            match result {
-                Ok(()) => queue.done = queue.done.max(number),
-                Err(error) => queue.failed = Some((number, error)),
-            }
+            let error_before = match result {
+                Ok(()) => {
+                    queue.done = queue.done.max(number);
+                    None
+                }
+                Err(error) => queue.failed.replace((number, error)),
+            };
             // An older one that came late has been answered for.
             queue.waiting.take_if(|(waiting, _)| *waiting <= number);
             self.ended.notify_all();
+            if error_before.is_some() {
+                // It has an error of the host in it, whose drop may do anything.
+                MutexGuard::unlocked(&mut queue, || _ = contained(|| drop(error_before)));
+            }
         }
     }
 
@@ -106,7 +117,13 @@ impl Saving {
             Change::Save(bytes) => ("saved", contained(|| self.place.save(&self.name, bytes))),
             Change::Remove => ("removed", contained(|| self.place.remove(&self.name))),
         };
-        result?.map_err(|error| CheckpointError::io(doing, &self.location(), error))
+        result?.map_err(|error| self.told(doing, error))
+    }
+
+    /// An error of the place in words; they may be the host's.
+    fn told(&self, doing: &str, error: io::Error) -> CheckpointError {
+        let location = self.location();
+        contained(|| CheckpointError::io(doing, &location, error)).unwrap_or_else(|panicked| panicked)
     }
 
     fn location(&self) -> String {
@@ -195,8 +212,7 @@ impl Progress {
     /// fresh start in silence: [`CheckpointError::is_unreadable`] tells the first from the second.
     pub fn resume<T: DeserializeOwned>(&self) -> Result<Option<T>, CheckpointError> {
         let saving = self.saving()?;
-        let text = contained(|| saving.place.load(&saving.name))?
-            .map_err(|error| CheckpointError::io("read", &saving.location(), error))?;
+        let text = contained(|| saving.place.load(&saving.name))?.map_err(|error| saving.told("read", error))?;
         let Some(text) = text else { return Ok(None) };
         let location = saving.location();
         let (header, state) = envelope::open(&text, &saving.name, &location)?;
