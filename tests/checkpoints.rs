@@ -555,6 +555,63 @@ fn an_error_of_a_place_is_dropped_under_no_lock() {
 }
 
 #[test]
+fn a_job_that_has_finished_is_not_saved_any_more() {
+    let kept = MemoryCheckpoints::new();
+    let job = local().progress("job").checkpoints(kept.clone()).start();
+    job.checkpoint(&1).unwrap();
+    job.finish();
+    let error = job.checkpoint(&2).unwrap_err();
+    assert_eq!((error.kind(), error.to_string().contains("save before")), (Kind::Finished, true), "{error}");
+    assert_eq!(local().progress("job").checkpoints(kept.clone()).start().resume::<i32>().unwrap(), None);
+    // One that failed or was cancelled is to be resumed.
+    let job = local().progress("job").checkpoints(kept.clone()).start();
+    job.cancel();
+    job.checkpoint(&3).unwrap();
+    assert_eq!(local().progress("job").checkpoints(kept).start().resume::<i32>().unwrap(), Some(3));
+}
+
+/// A place that says when it begins to remove, and does so when it may.
+#[derive(Default)]
+struct Removes {
+    kept: MemoryCheckpoints,
+    begun: AtomicU64,
+    let_go: AtomicU64,
+}
+
+impl Checkpoints for Removes {
+    fn save(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.kept.save(name, bytes)
+    }
+    fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.kept.load(name)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.begun.store(1, Ordering::SeqCst);
+        while self.let_go.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        self.kept.remove(name)
+    }
+}
+
+#[test]
+fn a_save_that_comes_while_a_job_finishes_leaves_nothing() {
+    let place = Arc::new(Removes::default());
+    let job = local().progress("job").checkpoints(Arc::clone(&place)).start();
+    let saved = thread::scope(|threads| {
+        threads.spawn(|| job.finish());
+        while place.begun.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        let late = threads.spawn(|| job.checkpoint(&1));
+        place.let_go.store(1, Ordering::SeqCst);
+        late.join().unwrap()
+    });
+    assert_eq!(saved.unwrap_err().kind(), Kind::Finished);
+    assert_eq!(place.kept.load("job").unwrap(), None);
+}
+
+#[test]
 fn without_a_place_there_is_an_error_and_memory_is_bounded() {
     let job = local().progress("job").start();
     assert_eq!(job.checkpoint(&1).unwrap_err().kind(), Kind::NoPlace);

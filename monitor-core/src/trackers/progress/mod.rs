@@ -37,7 +37,7 @@ use crate::store::progress::{Count, Job};
 ///
 /// The job ends with [`finish`](Self::finish), [`fail`](Self::fail) or [`cancel`](Self::cancel). When the last handle is
 /// dropped without a word it has finished if all of a known total is done, has panicked if a panic dropped it, and is
-/// abandoned otherwise. After its end everything said of it changes nothing.
+/// abandoned otherwise. After its end everything said of it changes nothing in its figures.
 ///
 /// In a forked child a handle that it inherited does nothing.
 ///

@@ -15,6 +15,7 @@ use super::{Held, Progress, ProgressBuilder};
 use crate::base::names::bounded_name;
 use crate::checkpoints::envelope::{self, Header};
 use crate::checkpoints::error::{CheckpointError, CheckpointErrorKind as Kind};
+use crate::checkpoints::file_name::shown;
 use crate::model::units::unix_ns;
 use crate::ports::checkpoints::Checkpoints;
 use crate::record::failure::count_panicked_callback;
@@ -40,6 +41,8 @@ struct Queue {
     /// The last one that is in force, and the last one that failed.
     done: u64,
     failed: Option<(u64, CheckpointError)>,
+    /// The job has finished: nothing is saved any more.
+    closed: bool,
 }
 
 enum Change {
@@ -58,10 +61,23 @@ impl Saving {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Lets nothing be saved from now on, and gives the number of the last change: it comes after all that were let in.
+    fn close(&self) -> u64 {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        self.next_number()
+    }
+
     /// Brings a change in force, or finds that a newer one is.
     fn change(&self, number: u64, change: Change) -> Result<(), CheckpointError> {
         let this_thread = thread::current().id();
         let mut queue = self.queue.lock();
+        if queue.closed && matches!(change, Change::Save(_)) {
+            drop(queue);
+            let name = shown(&self.name);
+            let message = format!("job `{name}` has finished: the next run would go on with it; save before `finish`");
+            return Err(CheckpointError::new(Kind::Finished, message));
+        }
         if number > queue.done && queue.waiting.as_ref().is_none_or(|(waiting, _)| *waiting < number) {
             queue.waiting = Some((number, change));
         }
@@ -160,6 +176,7 @@ impl Progress {
     ///
     /// The state may be anything that serde can write as JSON, up to 64 MiB. Call it when state and counts agree. When
     /// several threads do so at once, the newest wins, and each returns when its own or a newer one is in the place.
+    /// After [`finish`](Self::finish) nothing is saved any more; after a failure, or when it was cancelled, it still is.
     ///
     /// ```
     /// use monitor_core::{MemoryCheckpoints, Monitor};
@@ -253,7 +270,7 @@ impl Held {
     /// Removes the checkpoint of a job that has finished. What goes wrong is said in its figures.
     pub(super) fn clear_finished(&self) -> Option<String> {
         let saving = self.saving.as_ref().filter(|_| !self.job.is_ended())?;
-        let result = saving.change(saving.next_number(), Change::Remove);
+        let result = saving.change(saving.close(), Change::Remove);
         result.err().map(|error| error.to_string())
     }
 }
