@@ -221,6 +221,15 @@ fn a_checkpoint_that_cannot_be_read_is_an_error_that_says_why() {
     assert_eq!(kind, Kind::TooLarge);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_not_a_job_without_a_checkpoint() {
+    let folder = Folder::new();
+    let job = job_in(&folder.0, "import");
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.0.join("job-import.checkpoint")).unwrap();
+    assert_eq!(job.resume::<i32>().unwrap_err().kind(), Kind::Io);
+}
+
 #[test]
 fn a_missing_folder_is_said_when_saving_too() {
     let folder = Folder::new();

@@ -156,9 +156,14 @@ impl Checkpoints for FileCheckpoints {
 
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         self.sweep();
-        let file = match File::open(self.path(name)) {
+        let path = self.path(name);
+        // A link that leads nowhere at the moment, as to a disk that is not mounted, is not a job without a checkpoint.
+        let is_link = || fs::symlink_metadata(&path).is_ok_and(|file| file.is_symlink());
+        let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder.is_dir() => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder.is_dir() && !is_link() => {
+                return Ok(None);
+            }
             Err(error) => return Err(explained(&self.folder, error)),
         };
         let mut bytes = Vec::new();
