@@ -176,7 +176,8 @@ impl Progress {
         self.unless_inherited(|| self.job.set_message(message));
     }
 
-    /// A part of the job with a progress of its own, shown below it. While it moves, the job has not stalled.
+    /// A part of the job with a progress of its own, shown below it. While it moves, the job has not stalled, provided
+    /// that the step is listed (see [`ProgressBuilder::start`]) and what lies between the two has not ended.
     ///
     /// ```
     /// # let local = monitor_core::Monitor::builder().build()?;

@@ -174,9 +174,13 @@ impl Progress {
     /// of [`FileCheckpoints`](crate::FileCheckpoints), on the disk. That takes as long as the disk does, some
     /// milliseconds; how often to do it is for the program to weigh.
     ///
-    /// The state may be anything that serde can write as JSON, up to 64 MiB. Call it when state and counts agree. When
-    /// several threads do so at once, the newest wins, and each returns when its own or a newer one is in the place.
-    /// After [`finish`](Self::finish) nothing is saved any more; after a failure, or when it was cancelled, it still is.
+    /// The state may be anything that serde can write as JSON and read again, up to 64 MiB. JSON has no NaN and no
+    /// infinities, and nothing that is nested more than 127 deep is read: such a state is saved, and resuming from it is
+    /// an error.
+    ///
+    /// Call it when state and counts agree. When several threads do so at once, the newest wins, and each returns when its
+    /// own or a newer one is in the place. After [`finish`](Self::finish) nothing is saved any more; of a job that failed
+    /// or was cancelled it is.
     ///
     /// ```
     /// use monitor_core::{MemoryCheckpoints, Monitor};
