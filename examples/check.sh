@@ -103,12 +103,31 @@ copies() { find "$work/target" -name '*.txt' | wc -l; }
 if [ "$(copies)" -eq 24 ]; then ok '24 files copied, one failed'; else bad "$(copies) files copied, not 24"; fi
 # A checkpoint that cannot be read is an error that says so, and no new beginning.
 cp -r "$work/target" "$work/broken"
+cp -r "$work/target" "$work/changed"
 for checkpoint in "$work/broken/.backup_states"/*; do
     head -c 40 "$checkpoint" >"$work/short" && mv "$work/short" "$checkpoint"
 done
 run 1 backup_states "$work/source" "$work/broken"
 has err '^backup_states: .*cut'
 has out '^  source: idle → failed'
+# The checkpoint of another folder is no place to go on from.
+mkdir "$work/other"
+run 1 backup_states "$work/other" "$work/changed"
+has err '^backup_states: TARGET has a part of a backup of .*/source`: finish that one, or remove '
+# What has come or changed since, where the killed run was done already, is saved too; a name need not be UTF-8.
+echo 'new' >"$work/source/$(printf 'f00\377.txt')"
+echo 'changed' >"$work/source/f12.txt"
+rm "$work/changed/f14.txt"
+run 0 backup_states "$work/source" "$work/changed"
+has out '^resumed after 26 of 43 files$'
+has out '^20 files copied, 1 could not be read$'
+if [ "$(diff -rq -x .backup_states "$work/source" "$work/changed" 2>/dev/null | grep -vc f05.link)" -eq 0 ]; then
+    ok 'all copies are the same'
+else
+    bad 'copies differ'
+fi
+rm "$work"/source/f00*
+echo 'file 12' >"$work/source/f12.txt"
 # What is there already must not be copied again.
 find "$work/target" -name '*.txt' -exec touch -d '2001-01-01' {} +
 run 0 backup_states "$work/source" "$work/target"

@@ -221,6 +221,15 @@ fn a_checkpoint_that_cannot_be_read_is_an_error_that_says_why() {
     assert_eq!(kind, Kind::TooLarge);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_not_a_job_without_a_checkpoint() {
+    let folder = Folder::new();
+    let job = job_in(&folder.0, "import");
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.0.join("job-import.checkpoint")).unwrap();
+    assert_eq!(job.resume::<i32>().unwrap_err().kind(), Kind::Io);
+}
+
 #[test]
 fn a_missing_folder_is_said_when_saving_too() {
     let folder = Folder::new();
@@ -346,6 +355,25 @@ fn what_a_killed_process_left_half_written_is_removed() {
 }
 
 #[test]
+fn files_beside_of_another_process_with_the_same_id_are_left_alone() {
+    // In two containers that share a folder, each program may be process 1.
+    let folder = Folder::new();
+    let job = job_in(&folder.0, "import");
+    job.checkpoint(&1).unwrap();
+    let process = std::process::id();
+    let beside: Vec<_> =
+        (0..1_000).map(|n| folder.0.join(format!(".job-import.checkpoint.{process}-{n}.tmp"))).collect();
+    for path in &beside {
+        fs::write(path, "half written").unwrap();
+    }
+    for n in 2..5 {
+        job.checkpoint(&n).unwrap();
+        assert_eq!(job.resume::<i32>().unwrap(), Some(n));
+        assert!(beside.iter().all(|path| fs::read(path).unwrap() == b"half written"));
+    }
+}
+
+#[test]
 fn a_state_that_serde_cannot_write_leaves_the_one_before() {
     struct Refuses;
     impl Serialize for Refuses {
@@ -445,6 +473,151 @@ fn a_place_that_goes_in_circles_gets_an_error_and_hangs_nobody() {
     let error = job.checkpoint(&1).unwrap_err();
     assert!(error.to_string().contains("while it saved one"), "{error}");
     job.checkpoint(&3).unwrap();
+}
+
+/// A place whose errors panic when they are put into words.
+struct Unspeakable(AtomicU64);
+
+#[derive(Debug)]
+struct Unsaid;
+
+impl std::fmt::Display for Unsaid {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+impl std::error::Error for Unsaid {}
+
+impl Checkpoints for Unspeakable {
+    fn save(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 0 { Err(io::Error::other(Unsaid)) } else { Ok(()) }
+    }
+    fn load(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
+        Err(io::Error::other(Unsaid))
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Err(io::Error::other(Unsaid))
+    }
+}
+
+#[test]
+fn an_error_of_a_place_that_panics_is_contained_and_hangs_nobody() {
+    let job = local().progress("job").checkpoints(Unspeakable(AtomicU64::new(0))).start();
+    assert_eq!(job.checkpoint(&1).unwrap_err().kind(), Kind::Panicked);
+    assert_eq!(job.resume::<i32>().unwrap_err().kind(), Kind::Panicked);
+    thread::scope(|threads| threads.spawn(|| job.checkpoint(&2).unwrap()).join()).unwrap();
+    job.finish();
+    let stats = job.stats();
+    assert_eq!((stats.state, stats.error.is_some()), (ProgressState::Finished, true));
+}
+
+/// A place that keeps the error of each save with the job that it belongs to; dropped, the error asks for a checkpoint.
+#[derive(Clone, Default)]
+struct Clinging(Arc<std::sync::Mutex<Option<Progress>>>);
+
+struct Clings(Clinging);
+
+impl std::fmt::Debug for Clings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("clings")
+    }
+}
+
+impl std::fmt::Display for Clings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("clings")
+    }
+}
+
+impl std::error::Error for Clings {}
+
+impl Drop for Clings {
+    fn drop(&mut self) {
+        let job = self.0.0.lock().unwrap().take();
+        if let Some(job) = job {
+            let _ = job.checkpoint(&3);
+        }
+    }
+}
+
+impl Checkpoints for Clinging {
+    fn save(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        Err(io::Error::other(Clings(self.clone())))
+    }
+    fn load(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_error_of_a_place_is_dropped_under_no_lock() {
+    let place = Clinging::default();
+    let job = local().progress("job").checkpoints(place.clone()).start();
+    assert_eq!(job.checkpoint(&1).unwrap_err().kind(), Kind::Io);
+    *place.0.lock().unwrap() = Some(job.clone());
+    assert_eq!(job.checkpoint(&2).unwrap_err().kind(), Kind::Io);
+    assert!(place.0.lock().unwrap().is_none(), "the first error was dropped, and saved without waiting for itself");
+}
+
+#[test]
+fn a_job_that_has_finished_is_not_saved_any_more() {
+    let kept = MemoryCheckpoints::new();
+    let job = local().progress("job").checkpoints(kept.clone()).start();
+    job.checkpoint(&1).unwrap();
+    job.finish();
+    let error = job.checkpoint(&2).unwrap_err();
+    assert_eq!((error.kind(), error.to_string().contains("save before")), (Kind::Finished, true), "{error}");
+    assert_eq!(local().progress("job").checkpoints(kept.clone()).start().resume::<i32>().unwrap(), None);
+    // One that failed or was cancelled is to be resumed.
+    let job = local().progress("job").checkpoints(kept.clone()).start();
+    job.cancel();
+    job.checkpoint(&3).unwrap();
+    assert_eq!(local().progress("job").checkpoints(kept).start().resume::<i32>().unwrap(), Some(3));
+}
+
+/// A place that says when it begins to remove, and does so when it may.
+#[derive(Default)]
+struct Removes {
+    kept: MemoryCheckpoints,
+    begun: AtomicU64,
+    let_go: AtomicU64,
+}
+
+impl Checkpoints for Removes {
+    fn save(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.kept.save(name, bytes)
+    }
+    fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.kept.load(name)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.begun.store(1, Ordering::SeqCst);
+        while self.let_go.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        self.kept.remove(name)
+    }
+}
+
+#[test]
+fn a_save_that_comes_while_a_job_finishes_leaves_nothing() {
+    let place = Arc::new(Removes::default());
+    let job = local().progress("job").checkpoints(Arc::clone(&place)).start();
+    let saved = thread::scope(|threads| {
+        threads.spawn(|| job.finish());
+        while place.begun.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        let late = threads.spawn(|| job.checkpoint(&1));
+        place.let_go.store(1, Ordering::SeqCst);
+        late.join().unwrap()
+    });
+    assert_eq!(saved.unwrap_err().kind(), Kind::Finished);
+    assert_eq!(place.kept.load("job").unwrap(), None);
 }
 
 #[test]

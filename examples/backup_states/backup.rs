@@ -1,6 +1,8 @@
 //! One backup from beginning to end: its states, its progress, its checkpoints.
 
+use std::collections::HashSet;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 use monitor_core::{EntityOf, FileCheckpoints, MonitorState, Progress, Severity, monitor};
 use serde::{Deserialize, Serialize};
 
-use crate::copy::{self, Entry};
+use crate::copy::{self, CopyError, Entry, OWN_FOLDER};
 use crate::screen;
 
 /// Where a backup is.
@@ -33,19 +35,17 @@ enum State {
     Failed,
 }
 
-/// What a run leaves to the next one. Files are copied in the order of their paths: the last one says it all.
+/// What a run leaves to the next one. Files are copied in the order of their paths: the last one says how far it was.
+///
+/// Paths need not be UTF-8, and serde writes a `PathBuf` only if it is.
 #[derive(Serialize, Deserialize)]
 struct Position {
-    last: PathBuf,
-    /// Files that could not be copied before.
-    failed: u64,
+    source: OsString,
+    last: OsString,
 }
 
 /// Files between two checkpoints.
 const CHECKPOINT_EVERY: u64 = 10;
-
-/// The folder in the target that is not part of the backup.
-const OWN_FOLDER: &str = ".backup_states";
 
 pub(crate) struct Backup {
     source: PathBuf,
@@ -59,7 +59,9 @@ impl Backup {
     pub(crate) fn new(source: &Path, target: &Path, pause_after: Option<u64>) -> Result<Self, Box<dyn Error>> {
         let own = target.join(OWN_FOLDER);
         fs::create_dir_all(&own)?;
-        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        // An id of 200 bytes at the most, and not an empty one.
+        let name: String =
+            source.file_name().map_or("/".into(), |name| name.to_string_lossy()).chars().take(50).collect();
         Ok(Self {
             state: monitor().state_machine_of::<State>()?.entity(&name)?,
             job: monitor().progress("backup").checkpoints(FileCheckpoints::new(own)).start(),
@@ -85,31 +87,39 @@ impl Backup {
         // A checkpoint that cannot be read is an error, and not a new beginning.
         let position = self.job.resume::<Position>()?;
         self.state.trigger(if position.is_some() { "resume" } else { "start" })?;
-        let mut entries = copy::scan(&self.source)?;
+        if let Some(position) = &position
+            && position.source != self.source
+        {
+            let other = PathBuf::from(&position.source);
+            let advice = format!("finish that one, or remove `{OWN_FOLDER}` in TARGET");
+            return Err(format!("TARGET has a part of a backup of `{}`: {advice}", other.display()).into());
+        }
+        let entries = copy::scan(&self.source)?;
         self.job.set_total(Some(entries.len() as u64));
         self.job.set_total_bytes(Some(entries.iter().map(|entry| entry.size).sum()));
 
         self.state.to(State::Copying)?;
-        let mut failed = 0;
+        let mut rest = &entries[..];
         if let Some(position) = &position {
-            let before = entries.len();
-            entries.retain(|entry| entry.path > position.last);
-            failed = position.failed;
-            println!("resumed after {} of {before} files", before - entries.len());
+            let before = entries.partition_point(|entry| entry.path <= Path::new(&position.last));
+            rest = &entries[before..];
+            // Files may have come and gone since.
+            self.job.already_done(before as u64, entries[..before].iter().map(|entry| entry.size).sum());
+            println!("resumed after {before} of {} files", entries.len());
         }
-        let copied = self.copy(&entries, failed)?;
+        let mut copied = self.copy(rest)?;
 
         self.state.to(State::Verifying)?;
-        failed += copied.failed;
-        self.verify(&copied.entries)?;
+        self.verify(&entries, &mut copied)?;
+        let failed = copied.failed.len();
         self.state.to(if failed == 0 { State::Done } else { State::Incomplete })?;
-        println!("{} files copied, {failed} could not be read", copied.entries.len());
+        println!("{} files copied, {failed} could not be read", copied.files);
         self.job.finish();
         Ok(())
     }
 
-    fn copy<'a>(&self, entries: &'a [Entry], failed_before: u64) -> Result<Copied<'a>, Box<dyn Error>> {
-        let mut copied = Copied { entries: Vec::new(), failed: 0 };
+    fn copy<'a>(&self, entries: &'a [Entry]) -> Result<Copied<'a>, Box<dyn Error>> {
+        let mut copied = Copied { files: 0, failed: HashSet::new() };
         let mut tenth = 0;
         for (number, entry) in (1..).zip(entries) {
             self.job.message(entry.path.to_string_lossy());
@@ -117,18 +127,16 @@ impl Backup {
                 Ok(bytes) => {
                     self.job.inc(1);
                     self.job.add_bytes(bytes);
-                    copied.entries.push(entry);
+                    copied.files += 1;
                 }
-                // The call that failed has recorded the error; the file's name is what it does not know.
-                Err(error) if copy::is_of_source(&error) => {
+                Err(error) => {
+                    copied.fail(entry, &error)?;
                     self.job.inc_failed(1);
-                    copied.failed += 1;
                 }
-                Err(error) => return Err(format!("`{}`: {error}", entry.path.display()).into()),
             }
             let pauses = self.pause_after == Some(number);
             if number % CHECKPOINT_EVERY == 0 || number == entries.len() as u64 || pauses {
-                let position = Position { last: entry.path.clone(), failed: failed_before + copied.failed };
+                let position = Position { source: self.source.clone().into(), last: entry.path.clone().into() };
                 self.job.checkpoint(&position)?;
             }
             let stats = self.job.stats();
@@ -145,20 +153,51 @@ impl Backup {
         Ok(copied)
     }
 
-    /// Compares what was copied with what is there.
-    fn verify(&self, entries: &[&Entry]) -> Result<(), Box<dyn Error>> {
+    /// Compares every file with its copy, also those of earlier runs: one that could not be read then, or has come or
+    /// changed since, is copied now.
+    fn verify<'a>(&self, entries: &'a [Entry], copied: &mut Copied<'a>) -> Result<(), Box<dyn Error>> {
         let step = self.job.step("verify").total(entries.len() as u64).start();
         for entry in entries {
-            copy::verify(&self.source, &self.target, entry)
-                .map_err(|error| format!("`{}`: {error}", entry.path.display()))?;
+            if !copied.failed.contains(entry.path.as_path()) {
+                match self.made_same(entry) {
+                    Ok(anew) => copied.files += u64::from(anew),
+                    Err(error) => copied.fail(entry, &error)?,
+                }
+            }
             step.inc(1);
         }
         step.finish();
         Ok(())
     }
+
+    /// Whether the file had to be copied anew to be the same.
+    fn made_same(&self, entry: &Entry) -> Result<bool, CopyError> {
+        let (source, target) = (&self.source, &self.target);
+        if copy::verify(source, target, entry)? {
+            return Ok(false);
+        }
+        copy::copy(source, target, entry)?;
+        if copy::verify(source, target, entry)? {
+            return Ok(true);
+        }
+        Err(CopyError::Target(io::Error::other("the copy differs from the file, also when it is made anew")))
+    }
 }
 
+/// What this run did.
 struct Copied<'a> {
-    entries: Vec<&'a Entry>,
-    failed: u64,
+    files: u64,
+    failed: HashSet<&'a Path>,
+}
+
+impl<'a> Copied<'a> {
+    /// A file that cannot be read is left out; where copies cannot be written there is nothing more to do.
+    fn fail(&mut self, entry: &'a Entry, error: &CopyError) -> Result<(), String> {
+        match error {
+            // The call that failed has recorded the error.
+            CopyError::Source(_) => _ = self.failed.insert(&entry.path),
+            CopyError::Target(why) => return Err(format!("`{}`: {error}: {why}", entry.path.display())),
+        }
+        Ok(())
+    }
 }

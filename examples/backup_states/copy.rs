@@ -9,8 +9,11 @@ use std::{error, fmt};
 use monitor_core::track_operation;
 use sha2::{Digest, Sha256};
 
-/// Folders that are not saved: build output and the version control's own files.
-const LEFT_OUT: [&str; 2] = ["target", ".git"];
+/// The folder in the target that is not part of the backup.
+pub(crate) const OWN_FOLDER: &str = ".backup_states";
+
+/// Folders that are not saved: build output, the version control's own files, and what other backups have of their own.
+const LEFT_OUT: [&str; 3] = ["target", ".git", OWN_FOLDER];
 
 /// A file to save.
 pub(crate) struct Entry {
@@ -25,7 +28,9 @@ pub(crate) fn scan(source: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        for found in fs::read_dir(source.join(&folder))? {
+        // What cannot be listed is no part of a backup that says it is one.
+        let of_folder = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", folder.display()));
+        for found in fs::read_dir(source.join(&folder)).map_err(of_folder)? {
             let found = found?;
             let (path, kind) = (folder.join(found.file_name()), found.file_type()?);
             if kind.is_dir() && !LEFT_OUT.iter().any(|name| found.file_name() == *name) {
@@ -52,7 +57,7 @@ impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Source(_) => "the file cannot be read",
-            Self::Target(_) => "the copy cannot be written",
+            Self::Target(_) => "the copy cannot be made",
         })
     }
 }
@@ -65,42 +70,48 @@ impl error::Error for CopyError {
     }
 }
 
-pub(crate) fn is_of_source(error: &CopyError) -> bool {
-    matches!(error, CopyError::Source(_))
-}
-
 /// Copies one file: beside its place first, so that a copy under its own name is whole.
 #[track_operation(name = "copy", kind = "disk", fields(path = entry.path.to_string_lossy()))]
 pub(crate) fn copy(source: &Path, target: &Path, entry: &Entry) -> Result<u64, CopyError> {
     let mut from = File::open(source.join(&entry.path)).map_err(CopyError::Source)?;
     let place = target.join(&entry.path);
-    let beside = place.with_added_extension("part");
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder).map_err(CopyError::Target)?;
     }
-    let mut to = File::create(&beside).map_err(CopyError::Target)?;
+    // Not in the folder of the file: there any name may be that of another one.
+    let beside = target.join(OWN_FOLDER).join("part");
+    let copied = copy_to(&beside, &mut from)
+        .and_then(|copied| fs::rename(&beside, &place).map(|()| copied).map_err(CopyError::Target));
+    if copied.is_err() {
+        // The next copy begins it anew.
+        let _ = fs::remove_file(&beside);
+    }
+    copied
+}
+
+fn copy_to(beside: &Path, from: &mut File) -> Result<u64, CopyError> {
+    let mut to = File::create(beside).map_err(CopyError::Target)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut copied = 0;
     loop {
         let len = from.read(&mut buffer).map_err(CopyError::Source)?;
         if len == 0 {
-            break;
+            return Ok(copied);
         }
         io::Write::write_all(&mut to, &buffer[..len]).map_err(CopyError::Target)?;
         copied += len as u64;
     }
-    fs::rename(&beside, &place).map_err(CopyError::Target)?;
-    Ok(copied)
 }
 
-/// Compares a copy with its file.
+/// Whether a copy is there and the same as its file.
 #[track_operation(name = "verify", kind = "disk")]
-pub(crate) fn verify(source: &Path, target: &Path, entry: &Entry) -> io::Result<()> {
-    if hash(&source.join(&entry.path))? == hash(&target.join(&entry.path))? {
-        Ok(())
-    } else {
-        Err(io::Error::other("the copy differs from the file"))
-    }
+pub(crate) fn verify(source: &Path, target: &Path, entry: &Entry) -> Result<bool, CopyError> {
+    let copy = match hash(&target.join(&entry.path)) {
+        Ok(copy) => copy,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(CopyError::Target(error)),
+    };
+    Ok(copy == hash(&source.join(&entry.path)).map_err(CopyError::Source)?)
 }
 
 fn hash(path: &Path) -> io::Result<[u8; 32]> {

@@ -157,6 +157,21 @@ fn sigterm_leaves_no_bar_and_ends_the_program_as_usual() {
     assert_eq!(rest.last().unwrap(), "status 143");
 }
 
+fn a_forked_child_is_ended_by_its_first_signal() {
+    let terminal = Terminal::run("fork", 120);
+    terminal.wait_for("ended");
+    let rest = others(terminal.lines());
+    assert!(rest.contains(&"the child was ended by 15".to_owned()), "{rest:#?}");
+}
+
+fn plain_lines_that_end_leave_the_signals_of_the_bars_alone() {
+    let terminal = Terminal::run("plain", 120);
+    terminal.wait_for("ready");
+    terminal.press("C-c");
+    terminal.wait_for("ended");
+    assert_eq!(others(terminal.lines()), ["status 130"]);
+}
+
 fn without_a_terminal_there_are_plain_lines() {
     for term in ["xterm", "dumb"] {
         let output = Command::new(program()).args(["finish", "none"]).env("TERM", term).output().unwrap();
@@ -178,6 +193,11 @@ const IN_TERMINAL: &[(&str, fn())] = &[
     ("a_panic_that_ends_the_program_leaves_no_bar", a_panic_that_ends_the_program_leaves_no_bar),
     ("ctrl_c_leaves_no_bar_and_ends_the_program_as_usual", ctrl_c_leaves_no_bar_and_ends_the_program_as_usual),
     ("sigterm_leaves_no_bar_and_ends_the_program_as_usual", sigterm_leaves_no_bar_and_ends_the_program_as_usual),
+    ("a_forked_child_is_ended_by_its_first_signal", a_forked_child_is_ended_by_its_first_signal),
+    (
+        "plain_lines_that_end_leave_the_signals_of_the_bars_alone",
+        plain_lines_that_end_leave_the_signals_of_the_bars_alone,
+    ),
 ];
 const ANYWHERE: &[(&str, fn())] =
     &[("without_a_terminal_there_are_plain_lines", without_a_terminal_there_are_plain_lines)];

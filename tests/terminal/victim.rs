@@ -50,8 +50,13 @@ pub(super) fn run(end: &str, channel: &str) {
             tell(channel);
             thread::park();
         }
+        #[cfg(unix)]
+        "fork" => bars.println(format!("the child was ended by {}", signal_that_ended_a_child())),
         "exit" => panic!("the end of main"),
         _ => {
+            if end == "plain" {
+                drop(Bars::builder(&local).plain().start());
+            }
             tell(channel);
             loop {
                 thread::park();
@@ -59,6 +64,37 @@ pub(super) fn run(end: &str, channel: &str) {
         }
     }
     println!("done");
+}
+
+/// Forks a child that waits for a signal, and tells it once to end: by which signal it did, 0 if it went on.
+#[cfg(unix)]
+fn signal_that_ended_a_child() -> i32 {
+    use std::io::{Read as _, pipe};
+    use std::os::fd::AsRawFd as _;
+
+    let (mut reader, writer) = pipe().unwrap();
+    // SAFETY: the child of a program with threads does nothing but what is allowed in a signal handler.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above; the text and the file are there.
+        unsafe {
+            // Should nothing end it, this does.
+            libc::alarm(10);
+            libc::write(writer.as_raw_fd(), b"x".as_ptr().cast(), 1);
+            libc::pause();
+            // The signal was handled, and that was all.
+            libc::_exit(0);
+        }
+    }
+    drop(writer);
+    reader.read_exact(&mut [0]).unwrap();
+    let mut status = 0;
+    // SAFETY: the child is this program's own; the status is a place for one.
+    unsafe {
+        libc::kill(child, libc::SIGTERM);
+        libc::waitpid(child, &raw mut status, 0);
+    }
+    if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 }
 }
 
 /// Lets the test go on, and tells it which process this is.

@@ -58,6 +58,8 @@ pub enum CheckpointErrorKind {
     Panicked,
     /// The place called for a checkpoint of the same job while it saved one.
     Reentrant,
+    /// The job has [finished](crate::Progress::finish); a checkpoint would have the next run go on with it.
+    Finished,
     /// The handle was inherited by a forked process, which must not touch the files of its parent.
     Forked,
 }

@@ -18,6 +18,9 @@ use crate::ports::checkpoints::Checkpoints;
 /// How often writing begins anew when another process has taken the file beside for a left-over.
 const ATTEMPTS: usize = 4;
 
+/// Names of files beside that are passed over, at the most, because there are such files.
+const MOST_TAKEN: usize = 10_000;
+
 /// What the names of files beside begin with.
 const BESIDE: &str = ".job-";
 
@@ -67,10 +70,25 @@ impl FileCheckpoints {
     /// Makes a file beside that nobody else writes to.
     fn create_beside(&self, name: &str) -> io::Result<(Beside, File)> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (job, process) = (encoded(name), std::process::id());
-        let path = self.folder.join(format!("{BESIDE}{job}.checkpoint.{process}-{number}.tmp"));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let create = || {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = self.folder.join(format!("{BESIDE}{job}.checkpoint.{process}-{number}.tmp"));
+            OpenOptions::new().write(true).create_new(true).open(&path).map(|file| (path, file))
+        };
+        // The number of a process is its own on one machine only, and not in containers that share a folder: what is there
+        // already may be written by another one right now.
+        let taken = |created: &io::Result<_>| {
+            created.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists)
+        };
+        let mut created = create();
+        for _ in 0..MOST_TAKEN {
+            if !taken(&created) {
+                break;
+            }
+            created = create();
+        }
+        let (path, file) = created?;
         let beside = Beside { path, renamed: false };
         match file.try_lock() {
             // Where files cannot be locked nobody can take it for a left-over either.
@@ -138,9 +156,14 @@ impl Checkpoints for FileCheckpoints {
 
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         self.sweep();
-        let file = match File::open(self.path(name)) {
+        let path = self.path(name);
+        // A link that leads nowhere at the moment, as to a disk that is not mounted, is not a job without a checkpoint.
+        let is_link = || fs::symlink_metadata(&path).is_ok_and(|file| file.is_symlink());
+        let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder.is_dir() => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder.is_dir() && !is_link() => {
+                return Ok(None);
+            }
             Err(error) => return Err(explained(&self.folder, error)),
         };
         let mut bytes = Vec::new();

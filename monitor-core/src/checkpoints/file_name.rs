@@ -30,7 +30,7 @@ pub(super) fn encoded(name: &str) -> String {
 }
 
 /// A name as it is shown in messages: on one line, and not at full length if that is great.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     crate::base::names::bounded_name(name).escape_debug().to_string()
 }
 

@@ -14,7 +14,7 @@ mod crc64;
 pub(crate) mod envelope;
 pub(crate) mod error;
 pub(crate) mod file;
-mod file_name;
+pub(crate) mod file_name;
 pub(crate) mod memory;
 
 /// The largest checkpoint, envelope and all.

@@ -4,12 +4,24 @@
 //! is first needed. What the parent had counted, its locks and its rings are never touched by it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "terminal")]
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 
 /// How many forks lie between this process and the first one.
 pub(crate) fn generation() -> usize {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// Set in each forked child, see [`tell_children`].
+#[cfg(feature = "terminal")]
+static TOLD: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Has this flag set in each forked child of a process whose forks are watched. The first one counts.
+#[cfg(feature = "terminal")]
+pub(crate) fn tell_children(flag: &Arc<AtomicBool>) {
+    let _ = TOLD.set(Arc::clone(flag));
 }
 
 /// Sees to it that each forked child counts itself and calls `in_child`. Costs nothing after the first call.
@@ -24,6 +36,10 @@ pub(crate) fn watch(in_child: fn()) {
 
     extern "C" fn child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "terminal")]
+        if let Some(flag) = TOLD.get() {
+            flag.store(true, Ordering::SeqCst);
+        }
         if let Some(in_child) = IN_CHILD.get() {
             in_child();
         }

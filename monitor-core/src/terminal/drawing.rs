@@ -26,8 +26,15 @@ pub(super) fn start(monitor: &Monitor, desk: &Arc<Desk>, plain_every: Duration) 
     let run = move || {
         let mut drawing = Drawing { monitor, ended, show };
         // A fault in here must not take the program's output with it.
-        let _ = catch_unwind(AssertUnwindSafe(|| drawing.run(&desk)));
+        let fault = catch_unwind(AssertUnwindSafe(|| drawing.run(&desk))).is_err();
         desk.abandon();
+        if fault && !desk.is_plain() {
+            // Nor may it keep the program from being ended.
+            signals::disarm();
+            if let Some(signal) = signals::received() {
+                signals::end_by(signal);
+            }
+        }
     };
     thread::Builder::new().name("monitor-bars".to_owned()).spawn(run).ok()
 }

@@ -69,6 +69,8 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 pub struct Bars {
     desk: Arc<Desk>,
     drawing: Option<JoinHandle<()>>,
+    /// Whether signals take these bars away, and not those of another one.
+    armed: bool,
 }
 
 impl Bars {
@@ -117,7 +119,9 @@ impl Bars {
 impl Drop for Bars {
     fn drop(&mut self) {
         let Some(drawing) = self.drawing.take() else { return };
-        signals::disarm();
+        if self.armed {
+            signals::disarm();
+        }
         // A terminal that is stuck must not hold up the program: the thread is then left to itself.
         if self.desk.stop() {
             let _ = drawing.join();
@@ -169,7 +173,7 @@ impl BarsBuilder<'_> {
         watch_forks();
         let plain = self.plain || !can_show_bars();
         if let Some(desk) = if plain { None } else { hook::current() } {
-            return Bars { desk, drawing: None };
+            return Bars { desk, drawing: None, armed: false };
         }
         let desk = Arc::new(Desk::new(plain));
         let drawing = drawing::start(self.monitor, &desk, self.plain_every.max(Duration::from_secs(1)));
@@ -177,13 +181,15 @@ impl BarsBuilder<'_> {
             Some(drawing) => desk.drawn_by(drawing.thread().id()),
             None => desk.abandon(),
         }
-        if drawing.is_some() && !plain {
+        let drawn = drawing.is_some() && !plain;
+        let armed = drawn && self.clear_on_signals;
+        if drawn {
             hook::install(&desk);
-            if self.clear_on_signals {
-                signals::arm();
-            }
         }
-        Bars { desk, drawing }
+        if armed {
+            signals::arm();
+        }
+        Bars { desk, drawing, armed }
     }
 }
 

@@ -10,6 +10,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::record::fork;
+
 #[cfg(unix)]
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
 #[cfg(not(unix))]
@@ -38,6 +40,8 @@ pub(super) fn arm() {
                 let _ = flag::register_usize(signal, Arc::clone(&handlers.received), number);
             }
         }
+        // A child has the handlers and not the thread that draws: nobody would end it.
+        fork::tell_children(&handlers.at_once);
         handlers
     });
     handlers.at_once.store(false, Ordering::SeqCst);

@@ -37,7 +37,7 @@ use crate::store::progress::{Count, Job};
 ///
 /// The job ends with [`finish`](Self::finish), [`fail`](Self::fail) or [`cancel`](Self::cancel). When the last handle is
 /// dropped without a word it has finished if all of a known total is done, has panicked if a panic dropped it, and is
-/// abandoned otherwise. After its end everything said of it changes nothing.
+/// abandoned otherwise. After its end everything said of it changes nothing in its figures.
 ///
 /// In a forked child a handle that it inherited does nothing.
 ///
@@ -176,7 +176,8 @@ impl Progress {
         self.unless_inherited(|| self.job.set_message(message));
     }
 
-    /// A part of the job with a progress of its own, shown below it. While it moves, the job has not stalled.
+    /// A part of the job with a progress of its own, shown below it. While it moves, the job has not stalled, provided
+    /// that the step is listed (see [`ProgressBuilder::start`]) and what lies between the two has not ended.
     ///
     /// ```
     /// # let local = monitor_core::Monitor::builder().build()?;

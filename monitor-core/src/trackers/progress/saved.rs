@@ -1,12 +1,13 @@
 //! Checkpoints of a job: saved one after the other, the newest wins.
 
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +15,7 @@ use super::{Held, Progress, ProgressBuilder};
 use crate::base::names::bounded_name;
 use crate::checkpoints::envelope::{self, Header};
 use crate::checkpoints::error::{CheckpointError, CheckpointErrorKind as Kind};
+use crate::checkpoints::file_name::shown;
 use crate::model::units::unix_ns;
 use crate::ports::checkpoints::Checkpoints;
 use crate::record::failure::count_panicked_callback;
@@ -39,6 +41,8 @@ struct Queue {
     /// The last one that is in force, and the last one that failed.
     done: u64,
     failed: Option<(u64, CheckpointError)>,
+    /// The job has finished: nothing is saved any more.
+    closed: bool,
 }
 
 enum Change {
@@ -57,10 +61,23 @@ impl Saving {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Lets nothing be saved from now on, and gives the number of the last change: it comes after all that were let in.
+    fn close(&self) -> u64 {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        self.next_number()
+    }
+
     /// Brings a change in force, or finds that a newer one is.
     fn change(&self, number: u64, change: Change) -> Result<(), CheckpointError> {
         let this_thread = thread::current().id();
         let mut queue = self.queue.lock();
+        if queue.closed && matches!(change, Change::Save(_)) {
+            drop(queue);
+            let name = shown(&self.name);
+            let message = format!("job `{name}` has finished: the next run would go on with it; save before `finish`");
+            return Err(CheckpointError::new(Kind::Finished, message));
+        }
         if number > queue.done && queue.waiting.as_ref().is_none_or(|(waiting, _)| *waiting < number) {
             queue.waiting = Some((number, change));
         }
@@ -71,7 +88,10 @@ impl Saving {
             if let Some((failed, error)) = &queue.failed
                 && *failed >= number
             {
-                return Err(error.clone());
+                let error = error.clone();
+                // One that came late is not kept for nobody.
+                queue.waiting.take_if(|(waiting, _)| *waiting == number);
+                return Err(error);
             }
             if let Some(writer) = queue.writer {
                 if writer == this_thread {
@@ -91,13 +111,20 @@ impl Saving {
             let result = self.apply(&change);
             queue = self.queue.lock();
             queue.writer = None;
-            match result {
-                Ok(()) => queue.done = queue.done.max(number),
-                Err(error) => queue.failed = Some((number, error)),
-            }
+            let error_before = match result {
+                Ok(()) => {
+                    queue.done = queue.done.max(number);
+                    None
+                }
+                Err(error) => queue.failed.replace((number, error)),
+            };
             // An older one that came late has been answered for.
             queue.waiting.take_if(|(waiting, _)| *waiting <= number);
             self.ended.notify_all();
+            if error_before.is_some() {
+                // It has an error of the host in it, whose drop may do anything.
+                MutexGuard::unlocked(&mut queue, || _ = contained(|| drop(error_before)));
+            }
         }
     }
 
@@ -106,7 +133,13 @@ impl Saving {
             Change::Save(bytes) => ("saved", contained(|| self.place.save(&self.name, bytes))),
             Change::Remove => ("removed", contained(|| self.place.remove(&self.name))),
         };
-        result?.map_err(|error| CheckpointError::io(doing, &self.location(), error))
+        result?.map_err(|error| self.told(doing, error))
+    }
+
+    /// An error of the place in words; they may be the host's.
+    fn told(&self, doing: &str, error: io::Error) -> CheckpointError {
+        let location = self.location();
+        contained(|| CheckpointError::io(doing, &location, error)).unwrap_or_else(|panicked| panicked)
     }
 
     fn location(&self) -> String {
@@ -141,8 +174,13 @@ impl Progress {
     /// of [`FileCheckpoints`](crate::FileCheckpoints), on the disk. That takes as long as the disk does, some
     /// milliseconds; how often to do it is for the program to weigh.
     ///
-    /// The state may be anything that serde can write as JSON, up to 64 MiB. Call it when state and counts agree. When
-    /// several threads do so at once, the newest wins, and each returns when its own or a newer one is in the place.
+    /// The state may be anything that serde can write as JSON and read again, up to 64 MiB. JSON has no NaN and no
+    /// infinities, and nothing that is nested more than 127 deep is read: such a state is saved, and resuming from it is
+    /// an error.
+    ///
+    /// Call it when state and counts agree. When several threads do so at once, the newest wins, and each returns when its
+    /// own or a newer one is in the place. After [`finish`](Self::finish) nothing is saved any more; of a job that failed
+    /// or was cancelled it is.
     ///
     /// ```
     /// use monitor_core::{MemoryCheckpoints, Monitor};
@@ -195,8 +233,7 @@ impl Progress {
     /// fresh start in silence: [`CheckpointError::is_unreadable`] tells the first from the second.
     pub fn resume<T: DeserializeOwned>(&self) -> Result<Option<T>, CheckpointError> {
         let saving = self.saving()?;
-        let text = contained(|| saving.place.load(&saving.name))?
-            .map_err(|error| CheckpointError::io("read", &saving.location(), error))?;
+        let text = contained(|| saving.place.load(&saving.name))?.map_err(|error| saving.told("read", error))?;
         let Some(text) = text else { return Ok(None) };
         let location = saving.location();
         let (header, state) = envelope::open(&text, &saving.name, &location)?;
@@ -237,7 +274,7 @@ impl Held {
     /// Removes the checkpoint of a job that has finished. What goes wrong is said in its figures.
     pub(super) fn clear_finished(&self) -> Option<String> {
         let saving = self.saving.as_ref().filter(|_| !self.job.is_ended())?;
-        let result = saving.change(saving.next_number(), Change::Remove);
+        let result = saving.change(saving.close(), Change::Remove);
         result.err().map(|error| error.to_string())
     }
 }
