@@ -219,6 +219,21 @@ fn steps_stand_below_their_job_and_keep_it_moving() {
 }
 
 #[test]
+fn a_step_keeps_its_job_moving_also_when_the_step_between_has_ended() {
+    let (local, clock) = timed();
+    let backup = local.progress("backup").stalled_after(100 * SECOND).start();
+    let copy = backup.step("copy").start();
+    let file = copy.step("file").start();
+    copy.finish();
+    for _ in 0..5 {
+        clock.advance(50 * SECOND);
+        file.inc(1);
+    }
+    let listed = local.snapshot().progress_of("backup").map(|job| job.state);
+    assert_eq!((listed, backup.stats().state), (Some(ProgressState::Running), ProgressState::Running));
+}
+
+#[test]
 fn a_job_ends_in_one_way_and_once() {
     let (local, clock) = timed();
     let start = |name| local.progress(name).total(10).start();

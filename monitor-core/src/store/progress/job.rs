@@ -18,6 +18,9 @@ const LONGEST_ETA: Duration = Duration::from_hours(365 * 24);
 /// Between two samples for the rate, at least.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
+/// Jobs above a step that it moves.
+const ANCESTORS: usize = 64;
+
 /// What a job begins with. Texts are bounded already.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -37,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) name: Box<str>,
     pub(crate) stalled_after: Duration,
     parent: Option<(u64, Weak<Job>)>,
+    /// What it is a step of, and what that is a step of, and so on; the nearest [`ANCESTORS`], also when they have ended.
+    ancestors: Box<[u64]>,
     started: u64,
     counters: Counters,
     sample_ticks: u64,
@@ -84,6 +89,7 @@ impl Job {
             name: plan.name,
             stalled_after: plan.stalled_after,
             // Weak: a long chain of steps must not be dropped by recursion.
+            ancestors: plan.parent.as_deref().map_or_else(Box::default, Job::with_ancestors),
             parent: plan.parent.map(|parent| (parent.id, Arc::downgrade(&parent))),
             started,
             counters: Counters::new(clock, started),
@@ -102,6 +108,16 @@ impl Job {
                 ended: None,
             }),
         }
+    }
+
+    fn with_ancestors(&self) -> Box<[u64]> {
+        let nearest = self.ancestors.len().saturating_sub(ANCESTORS - 1);
+        self.ancestors[nearest..].iter().copied().chain([self.id]).collect()
+    }
+
+    /// The jobs that move when this one does.
+    pub(super) fn ancestors(&self) -> &[u64] {
+        &self.ancestors
     }
 
     pub(super) fn parent(&self) -> Option<u64> {

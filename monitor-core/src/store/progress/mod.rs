@@ -13,7 +13,7 @@ mod counters;
 mod estimator;
 mod job;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -87,14 +87,13 @@ impl ProgressBoard {
             let jobs = self.jobs.lock();
             (jobs.running.values().cloned().collect::<Vec<_>>(), jobs.ended.iter().rev().cloned().collect::<Vec<_>>())
         };
-        // A step that moves moves what it is a step of. Steps come after it, so backwards all of them are known.
+        // A step that moves moves what it is a step of, also where a step between them has ended.
         let mut steps_moved: HashMap<u64, u64> = HashMap::new();
-        for job in running.iter().rev() {
-            if let Some(parent) = job.parent() {
-                let own = job.moved(anchor.ticks);
-                let moved = own.max(steps_moved.get(&job.id).copied().unwrap_or(0));
-                let of_parent = steps_moved.entry(parent).or_default();
-                *of_parent = moved.max(*of_parent);
+        for job in running.iter().filter(|job| !job.ancestors().is_empty()) {
+            let own = job.moved(anchor.ticks);
+            for ancestor in job.ancestors() {
+                let moved = steps_moved.entry(*ancestor).or_default();
+                *moved = own.max(*moved);
             }
         }
         let moved = |job: &Job| steps_moved.get(&job.id).copied().unwrap_or(0);
@@ -105,15 +104,8 @@ impl ProgressBoard {
     /// One job by itself, whether it is listed or not.
     pub(crate) fn read_one(&self, job: &Job, anchor: &Anchor<'_>) -> ProgressStats {
         let running: Vec<_> = self.jobs.lock().running.range(job.id..).map(|(_, job)| Arc::clone(job)).collect();
-        let mut family = HashSet::from([job.id]);
-        // Steps come after what they are steps of, so forwards the whole family is found; all of it moves the job.
-        let mut steps_moved = 0;
-        for other in &running {
-            if other.parent().is_some_and(|parent| family.contains(&parent)) {
-                family.insert(other.id);
-                steps_moved = steps_moved.max(other.moved(anchor.ticks));
-            }
-        }
+        let steps = running.iter().filter(|other| other.ancestors().contains(&job.id));
+        let steps_moved = steps.map(|step| step.moved(anchor.ticks)).max().unwrap_or(0);
         job.stats(anchor, steps_moved)
     }
 

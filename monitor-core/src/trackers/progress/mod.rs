@@ -177,7 +177,7 @@ impl Progress {
     }
 
     /// A part of the job with a progress of its own, shown below it. While it moves, the job has not stalled, provided
-    /// that the step is listed (see [`ProgressBuilder::start`]) and what lies between the two has not ended.
+    /// that the step is listed (see [`ProgressBuilder::start`]) and at most 64 levels below.
     ///
     /// ```
     /// # let local = monitor_core::Monitor::builder().build()?;
