@@ -1,4 +1,6 @@
 //! Checkpoints of jobs: saved and resumed, and every way in which that can go wrong.
+//!
+//! Over 600 lines, since each place that misbehaves stands beside the test that it is for.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::collections::{BTreeMap, HashSet};

@@ -29,14 +29,13 @@ pub(crate) struct Report<'a> {
     pub(crate) component: &'a str,
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) context: &'a [(&'a str, FieldValue)],
-    /// The place in the source, and a number that stands for it.
+    /// Where in the source.
     pub(crate) place: Place<'a>,
 }
 
 /// A place in the source.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 pub(crate) struct Place<'a> {
-    pub(crate) number: u64,
     pub(crate) file: &'a str,
     pub(crate) line: u32,
     pub(crate) column: u32,
@@ -118,7 +117,7 @@ fn report_on(holder: Holder<'_>, report: &Report<'_>) {
     }
     let now = holder.now();
     // With what the program says itself: of errors that it tells apart the counts are not an estimate.
-    let said = (report.place.number, report.kind, report.fingerprint, report.severity);
+    let said = (report.place, report.kind, report.fingerprint, report.severity);
     let place = holder.recorder().hash_state.hash_one(said);
     let tally = holder.reports.of(Source { key: report.error.key(), place });
     let text = tally.may_look(now, holder.recorder().look_interval).then(|| describe(report.error)).flatten();
@@ -136,7 +135,7 @@ fn report_on(holder: Holder<'_>, report: &Report<'_>) {
 
 /// What is known of an error that is recorded by hand. Inside `quietly`.
 fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) -> Found {
-    let Place { file, line, column, .. } = report.place;
+    let Place { file, line, column } = report.place;
     let top = holder.stack.top();
     let (id, cell) = (top.id(), top.cell());
     // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.

@@ -111,13 +111,7 @@ impl<'a> ErrorBuilder<'a> {
     /// on one thread, with one kind, severity and fingerprint, ten at once and then ten a second. The others are counted.
     pub fn record(self) {
         let location = self.location;
-        let place = Place {
-            // Of one line, which is one `Location`: it is a constant of the program.
-            number: std::ptr::from_ref(location).addr() as u64,
-            file: location.file(),
-            line: location.line(),
-            column: location.column(),
-        };
+        let place = Place { file: location.file(), line: location.line(), column: location.column() };
         let found = Report {
             error: &*self.error,
             kind: self.kind,

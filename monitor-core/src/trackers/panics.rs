@@ -57,14 +57,7 @@ fn record(info: &PanicHookInfo<'_>) {
         return;
     }
     let (file, line, column) = info.location().map_or(("", 0, 0), |at| (at.file(), at.line(), at.column()));
-    let place = Place {
-        number: file.bytes().fold(u64::from(line) << 32 | u64::from(column), |number, byte| {
-            number.rotate_left(7).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(byte)
-        }),
-        file,
-        line,
-        column,
-    };
+    let place = Place { file, line, column };
     let found = Report {
         error: &Message(info.payload_as_str().unwrap_or("(not a text)")),
         kind: None,

@@ -152,6 +152,22 @@ fn since(earlier_ns: u64, now_ns: u64) -> Duration {
     Duration::from_nanos(now_ns.saturating_sub(earlier_ns))
 }
 
+/// A sample for tests, of which nothing is known but the error.
+#[cfg(test)]
+pub(super) fn example(kind: &'static str, message: &str, seen_ns: u64) -> Sample {
+    Sample {
+        error: ErrorText::new(kind, message),
+        severity: Severity::Medium,
+        seen_ns,
+        operation_id: None,
+        operation: None,
+        location: None,
+        context: Vec::new(),
+        thread: None,
+        backtrace: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,18 +175,8 @@ mod tests {
     const HOUR: u64 = 3_600_000_000_000;
     const QUIET: Duration = Duration::from_hours(24);
 
-    pub(super) fn sample(seen_ns: u64) -> Sample {
-        Sample {
-            error: ErrorText::new("Io", format!("at {seen_ns}")),
-            severity: Severity::Medium,
-            seen_ns,
-            operation_id: None,
-            operation: None,
-            location: None,
-            context: Vec::new(),
-            thread: None,
-            backtrace: None,
-        }
+    fn sample(seen_ns: u64) -> Sample {
+        example("Io", &format!("at {seen_ns}"), seen_ns)
     }
 
     fn group(now_ns: u64) -> Group {

@@ -261,20 +261,9 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::base::clock::{Clock, ManualClock};
-    use crate::model::{ErrorText, Severity};
 
     fn found(kind: &'static str, message: &str, seen_ns: u64) -> Found {
-        let sample = Sample {
-            error: ErrorText::new(kind, message),
-            severity: Severity::Medium,
-            seen_ns,
-            operation_id: None,
-            operation: None,
-            location: None,
-            context: Vec::new(),
-            thread: None,
-            backtrace: None,
-        };
+        let sample = group::example(kind, message, seen_ns);
         Found { sample, place: Arc::from("op"), component: Arc::from(""), fingerprint: None }
     }
 
