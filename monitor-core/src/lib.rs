@@ -95,6 +95,8 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the model checker gets the recording structures alone"))]
 
 mod base;
+#[cfg(all(any(feature = "metrics", feature = "tracing"), not(loom)))]
+mod bridges;
 #[cfg(all(feature = "checkpoints", not(loom)))]
 mod checkpoints;
 mod model;
@@ -114,10 +116,10 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText,
-    FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MonitorStats, OperationRecord, OperationStats,
-    Outcome, ParseFingerprintError, ProgressState, ProgressStats, Refusal, Severity, Snapshot, StateMachineStats,
-    StateStats, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState,
+    ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
+    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ProgressState, ProgressStats, QueueStats, Refusal,
+    Severity, Snapshot, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]

@@ -11,6 +11,7 @@
 //! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
 //! | `active` | what runs now |
 //! | `error_group`, `progress`, `state_machine` | errors by group, how far long jobs are, in which state each thing is |
+//! | `queue`, `cache`, `metric` | queues, caches, the host's own metrics |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
@@ -18,9 +19,12 @@
 //! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
 //! | `errors_section` | the groups of errors in the table of a snapshot |
 //! | `state_machine_section` | the state machines in the table of a snapshot |
+//! | `queue_section`, `cache_section`, `metric_section` | likewise |
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
+mod cache;
+mod cache_section;
 mod edge;
 mod error_group;
 mod errors_section;
@@ -29,10 +33,14 @@ mod figures;
 mod grid;
 mod histogram;
 mod kind;
+mod metric;
+mod metric_section;
 mod operation;
 mod outcome;
 mod own;
 mod progress;
+mod queue;
+mod queue_section;
 mod record;
 mod refusal;
 mod sections;
@@ -45,6 +53,7 @@ mod totals;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
+pub use cache::CacheStats;
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
 pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
@@ -52,6 +61,7 @@ pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
 pub use kind::KindStats;
+pub use metric::MetricStats;
 pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
@@ -59,6 +69,7 @@ pub use own::MonitorStats;
 #[cfg(feature = "terminal")]
 pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
+pub use queue::QueueStats;
 pub use record::{ErrorText, OperationRecord};
 pub use refusal::Refusal;
 pub use snapshot::Snapshot;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::text::{cut_middle, format_count, format_duration, format_percent, one_line, plural};
 use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
-    ActiveOperation, CallEdge, ErrorGroup, KindStats, MonitorStats, OperationStats, ProgressStats, StateMachineStats,
+    ActiveOperation, CacheStats, CallEdge, ErrorGroup, KindStats, MetricStats, MonitorStats, OperationStats,
+    ProgressStats, QueueStats, StateMachineStats,
 };
-use super::{active, edge, error_group, kind, operation, progress, state_machine};
+use super::{active, cache, edge, error_group, kind, metric, operation, progress, queue, state_machine};
 
 /// Version of the serde form, raised when a reader of the old one would misunderstand the new one.
 const WIRE_VERSION: u32 = 1;
@@ -54,6 +55,12 @@ pub struct Snapshot {
     progress: Vec<ProgressStats>,
     #[serde(default)]
     state_machines: Vec<StateMachineStats>,
+    #[serde(default)]
+    queues: Vec<QueueStats>,
+    #[serde(default)]
+    caches: Vec<CacheStats>,
+    #[serde(default)]
+    metrics: Vec<MetricStats>,
     monitor: MonitorStats,
 }
 
@@ -70,6 +77,9 @@ pub(crate) struct SnapshotParts {
     pub(crate) errors: Vec<ErrorGroup>,
     pub(crate) progress: Vec<ProgressStats>,
     pub(crate) state_machines: Vec<StateMachineStats>,
+    pub(crate) queues: Vec<QueueStats>,
+    pub(crate) caches: Vec<CacheStats>,
+    pub(crate) metrics: Vec<MetricStats>,
     pub(crate) monitor: MonitorStats,
 }
 
@@ -87,6 +97,9 @@ impl SnapshotParts {
             errors: Vec::new(),
             progress: Vec::new(),
             state_machines: Vec::new(),
+            queues: Vec::new(),
+            caches: Vec::new(),
+            metrics: Vec::new(),
             monitor: MonitorStats::default(),
         }
     }
@@ -104,6 +117,9 @@ impl Snapshot {
             mut errors,
             progress,
             state_machines,
+            queues,
+            caches,
+            metrics,
             monitor,
         } = parts;
         operation::sort_by_total_time(&mut operations);
@@ -121,6 +137,9 @@ impl Snapshot {
             errors,
             progress,
             state_machines,
+            queues,
+            caches,
+            metrics,
             monitor,
         }
     }
@@ -215,6 +234,36 @@ impl Snapshot {
         self.state_machines.iter().find(|machine| machine.name == name)
     }
 
+    /// The queues, by name.
+    #[must_use]
+    pub fn queues(&self) -> &[QueueStats] {
+        &self.queues
+    }
+
+    /// The queue of that name.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> Option<&QueueStats> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+
+    /// The caches, by name.
+    #[must_use]
+    pub fn caches(&self) -> &[CacheStats] {
+        &self.caches
+    }
+
+    /// The cache of that name.
+    #[must_use]
+    pub fn cache(&self, name: &str) -> Option<&CacheStats> {
+        self.caches.iter().find(|cache| cache.name == name)
+    }
+
+    /// The host's own metrics, by name and labels.
+    #[must_use]
+    pub fn metrics(&self) -> &[MetricStats] {
+        &self.metrics
+    }
+
     /// The monitor's figures of itself, since it started.
     #[must_use]
     pub fn monitor(&self) -> &MonitorStats {
@@ -253,6 +302,9 @@ impl Snapshot {
             errors: error_group::all_since(&self.errors, &earlier.errors),
             progress: progress::since(&self.progress, &earlier.progress),
             state_machines: state_machine::all_since(&self.state_machines, &earlier.state_machines),
+            queues: queue::all_since(&self.queues, &earlier.queues, window),
+            caches: cache::all_since(&self.caches, &earlier.caches, window),
+            metrics: metric::all_since(&self.metrics, &earlier.metrics, window),
             monitor: self.monitor.clone(),
         }
     }

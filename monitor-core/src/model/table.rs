@@ -6,9 +6,12 @@
 
 use std::fmt::{self, Write as _};
 
+use super::cache_section::caches;
 use super::errors_section::errors;
 use super::grid::{Column, Grid, WIDTH};
+use super::metric_section::metrics;
 use super::progress::progress;
+use super::queue_section::queues;
 use super::sections::{active, edges, label_text, losses, note};
 use super::state_machine_section::state_machines;
 use super::text::{
@@ -43,6 +46,9 @@ impl fmt::Display for Snapshot {
         active(&mut text, self.active(), all);
         errors(&mut text, self.errors(), self.taken_at(), all);
         state_machines(&mut text, self.state_machines(), all);
+        queues(&mut text, self.queues(), all);
+        caches(&mut text, self.caches(), all);
+        metrics(&mut text, self.metrics(), all);
         progress(&mut text, self.progress(), all);
         losses(&mut text, self.monitor());
         // The caller ends the line, as for any value that is printed.

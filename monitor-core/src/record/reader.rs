@@ -53,6 +53,9 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         errors: errors.groups,
         progress: recorder.stores.progress.read(&anchor),
         state_machines: recorder.stores.states.read(&anchor),
+        queues: recorder.stores.queues.read(&anchor),
+        caches: recorder.stores.caches.read(&anchor),
+        metrics: recorder.stores.metrics.read(&anchor),
         monitor,
     })
 }

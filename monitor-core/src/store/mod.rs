@@ -3,8 +3,11 @@
 //! Each store is bounded, knows nothing of the others and of what runs, and takes the time as an argument. Their locks
 //! are held for moments, and no code of the host runs under one.
 
+pub(crate) mod caches;
 pub(crate) mod errors;
+pub(crate) mod metrics;
 pub(crate) mod progress;
+pub(crate) mod queues;
 pub(crate) mod states;
 
 /// The stores of one monitor.
@@ -13,4 +16,7 @@ pub(crate) struct Stores {
     pub(crate) errors: errors::ErrorGroups,
     pub(crate) progress: progress::ProgressBoard,
     pub(crate) states: states::StateMachines,
+    pub(crate) queues: queues::Queues,
+    pub(crate) caches: caches::Caches,
+    pub(crate) metrics: metrics::Metrics,
 }

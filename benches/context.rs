@@ -1,0 +1,5 @@
+//! Filled by a later commit.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A recorder for the `metrics` facade.

@@ -1,0 +1,3 @@
+//! Filled by a later commit.
+
+fn main() {}
