@@ -53,7 +53,7 @@ mod totals;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
-pub use cache::CacheStats;
+pub use cache::{CacheKindStats, CacheLookups, CacheStats};
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
 pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
@@ -69,7 +69,7 @@ pub use own::MonitorStats;
 #[cfg(feature = "terminal")]
 pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
-pub use queue::QueueStats;
+pub use queue::{QueueRecent, QueueStats};
 pub use record::{ErrorText, OperationRecord};
 pub use refusal::Refusal;
 pub use snapshot::Snapshot;
