@@ -53,6 +53,8 @@ mod totals;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
+#[cfg(test)]
+pub(crate) use cache::example as cache_example;
 pub use cache::{CacheKindStats, CacheLookups, CacheStats};
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
@@ -69,6 +71,8 @@ pub use own::MonitorStats;
 #[cfg(feature = "terminal")]
 pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
+#[cfg(test)]
+pub(crate) use queue::example as queue_example;
 pub use queue::{QueueRecent, QueueStats};
 pub use record::{ErrorText, OperationRecord};
 pub use refusal::Refusal;
