@@ -13,8 +13,9 @@ const COLUMNS: [Column; 12] = [
     Column::new("hits"),
     Column::new("misses"),
     Column::new("hit rate"),
-    Column::new("last min"),
-    Column::new("last 5 min").given_up(3),
+    // Hit rates of the last minute and the last five.
+    Column::new("1 min"),
+    Column::new("5 min").given_up(3),
     Column::new("lookups/s").given_up(4),
     Column::new("entries"),
     Column::new("full").given_up(5),

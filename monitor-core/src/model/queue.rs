@@ -250,7 +250,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<QueueStats>(&json).unwrap(), queue);
         }
         let json = serde_json::to_value(example("mail")).unwrap();
-        assert_eq!((&json["oldest_ns"], &json["max_waiting_ns"]), (&75e9.into(), &3e9.into()), "{json}");
+        assert_eq!(
+            (&json["oldest_ns"], &json["max_waiting_ns"]),
+            (&75_000_000_000_u64.into(), &3_000_000_000_u64.into())
+        );
         assert_eq!(json["last_minute"]["window_ns"], 62_000_000_000_u64);
     }
 
@@ -266,10 +269,7 @@ mod tests {
             ..example("idle")
         };
         assert_eq!((none.max_waiting(), none.waiting_percentile(0.5), none.backlog()), Default::default());
-        assert_eq!(
-            (none.drain_time(), none.mean_waiting()),
-            (Some(Duration::ZERO), Duration::from_nanos(3_042_000_000))
-        );
+        assert_eq!((none.drain_time(), none.mean_waiting()), (Some(Duration::ZERO), Duration::ZERO));
         assert!(none.failure_rate().abs() < f64::EPSILON && none.last_minute.enqueue_rate().abs() < f64::EPSILON);
     }
 

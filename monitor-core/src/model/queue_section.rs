@@ -97,7 +97,9 @@ mod tests {
     fn a_row_says_what_waits_and_how_it_moves() {
         let text = shown(&[example("mail")], false);
         let row = text.lines().last().unwrap();
-        for part in ["mail", "850", "6", "1,000", "120", "4", "20", "40", "3.00 s", "1m 15s", "16.1", "2", "7m 08s"] {
+        for part in
+            ["mail", "850", "6", "1,000", "120", "4", "20", "40.4 ms", "2.99 s", "1m 15s", "16.1", "2", "7m 08s"]
+        {
             assert!(row.split("  ").any(|cell| cell.trim().contains(part)), "{part}: {text}");
         }
     }

@@ -210,7 +210,7 @@ mod tests {
             message(|| _ = queue.requeued(1)),
             message(|| _ = queue.backlog_at_most(855)),
             message(|| _ = queue.oldest_below(seconds(75))),
-            message(|| _ = queue.waiting_p99_below(seconds(3))),
+            message(|| _ = queue.waiting_p99_below(seconds(2))),
             message(|| _ = queue.max_waiting_below(seconds(3))),
         ];
         for message in &messages {
