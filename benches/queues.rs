@@ -1,8 +1,8 @@
 //! What counting for queues and caches costs when 1, 2 and 8 threads count at once.
 //!
 //! An item of a queue: it comes, is taken out, is done with. Beside it what a program would have by hand: a lock, a deque of
-//! times, a few sums. A lookup in a cache: beside it two shared atomics, which know of no window and no kind. And what
-//! reading both costs while nobody counts.
+//! times, a few sums. A lookup in a cache: beside it two shared atomics, which know of no window and no kind. Then an item
+//! that one thread hands to another, and what reading costs while nobody counts.
 //!
 //! `cargo bench -p benches --bench queues`
 
@@ -19,6 +19,7 @@ use monitor_core::{Cache, CacheKind, Queue, monitor};
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,15 +33,16 @@ fn main() -> BenchResult {
     eprintln!("{} rows, {} rounds, {} ms each", contenders.len(), plan.rounds, plan.target.as_millis());
     let rows = measure(&contenders, &plan, |round| eprintln!("round {round} of {}", plan.rounds))?;
     let verdicts = verdicts(&rows);
-    let reads = reads(if options.short { 50 } else { 2_000 });
-    let reading = markdown::pairs("reading", "median", &reads);
+    let mut others = handed_over(if options.short { 2 } else { 11 }, if options.short { 20_000 } else { 500_000 });
+    others.extend(reads(if options.short { 50 } else { 2_000 }));
+    let other = markdown::pairs("handing over, and reading (median)", "time", &others);
     if options.markdown {
         let heading = "An item of a queue, a lookup in a cache (`queues`)";
-        let tables = format!("{}\n{reading}", markdown::record_table(&rows));
+        let tables = format!("{}\n{other}", markdown::record_table(&rows));
         print!("{}", markdown::section(heading, &tables, &verdicts));
     } else {
         println!("{}\n\n{}", machine::describe(), table::text(&rows));
-        for (what, time) in &reads {
+        for (what, time) in &others {
             println!("{what:44} {time:>12}");
         }
         for verdict in &verdicts {
@@ -145,6 +147,30 @@ fn shared_atomics() -> Contender {
     };
     Contender::new(Family::Floor, "shared_atomics", "two atomics, shared", run)
         .recorded(move || Ok(read[0].load(Ordering::Relaxed)))
+}
+
+/// Items that one thread gives to another through a channel, with tickets and with mere times.
+fn handed_over(rounds: usize, items: u32) -> Vec<(&'static str, String)> {
+    let queue = monitor().queue("bench.handed_over");
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..rounds {
+        let [ours, by_hand] = &mut best;
+        *ours = (*ours).min(through_a_channel(items, || queue.enqueued(), |ticket| ticket.start().succeed()));
+        let waited = |since: Instant| _ = black_box(since.elapsed());
+        *by_hand = (*by_hand).min(through_a_channel(items, Instant::now, waited));
+    }
+    let each = best.map(|time| format!("{:.1} ns", time.as_secs_f64() * 1e9 / f64::from(items)));
+    ["item through a channel, with a ticket", "item through a channel, with its time"].into_iter().zip(each).collect()
+}
+
+fn through_a_channel<T: Send>(items: u32, make: impl Fn() -> T + Send, take: impl Fn(T)) -> Duration {
+    let (sender, receiver) = sync_channel(1_024);
+    let start = Instant::now();
+    std::thread::scope(|threads| {
+        threads.spawn(move || (0..items).all(|_| sender.send(make()).is_ok()));
+        receiver.iter().for_each(take);
+    });
+    start.elapsed()
 }
 
 fn reads(times: usize) -> Vec<(&'static str, String)> {

@@ -46,16 +46,11 @@ impl<'a> CacheAssert<'a> {
     /// What follows of hits, misses and hit rate is of that kind of lookups.
     #[track_caller]
     pub fn kind(self, kind: &str) -> Self {
-        let names = || self.stats.kinds.iter().map(|kind| kind.kind.as_str());
-        match self.stats.kind(kind) {
-            Some(found) => CacheAssert { kind: Some((&found.kind, found.hits, found.misses)), ..self },
-            None => panic!(
-                "cache `{}`: no lookup of the kind `{}` is known; {}",
-                one_line(&self.stats.name),
-                one_line(kind),
-                nearest(names(), kind)
-            ),
-        }
+        let Some(found) = self.stats.kind(kind) else {
+            let names = nearest(self.stats.kinds.iter().map(|kind| kind.kind.as_str()), kind);
+            return self.check(false, format_args!("expected lookups of the kind `{}`; {names}", one_line(kind)));
+        };
+        CacheAssert { kind: Some((&found.kind, found.hits, found.misses)), ..self }
     }
 
     /// Exactly `n` lookups were hits.
@@ -217,6 +212,6 @@ mod tests {
         let failed = message(|| _ = assert_cache(&snapshot, "user"));
         assert!(failed.starts_with("no cache `user` is known; there are:\n  users\n"), "{failed}");
         let failed = message(|| _ = assert_cache(&snapshot, "users").kind("got"));
-        assert!(failed.contains("no lookup of the kind `got` is known; there are:\n  get\n"), "{failed}");
+        assert!(failed.contains("expected lookups of the kind `got`; there are:\n  get\n"), "{failed}");
     }
 }

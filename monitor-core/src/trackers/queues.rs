@@ -59,7 +59,7 @@ use crate::store::queues::{self, End, Started, Waiting};
 #[derive(Clone)]
 pub struct Queue {
     recorder: RecorderRef,
-    queue: Arc<queues::Queue>,
+    stored: Arc<queues::Queue>,
     /// Its number in the store, by which tickets find it: they have no count of their own on the queue, which would be a
     /// cache line that all threads write.
     number: u32,
@@ -73,15 +73,15 @@ impl Queue {
         }
         watch_forks();
         let clock = &recorder.clock;
-        let (queue, number) = recorder.stores.queues.find_or_add(&bounded, |name| queues::Queue::new(name, clock));
+        let (stored, number) = recorder.stores.queues.find_or_add(&bounded, |name| queues::Queue::new(name, clock));
         // At most `MAX_QUEUES`.
-        Queue { recorder, queue, number: u32::try_from(number).unwrap_or(u32::MAX) }
+        Queue { recorder, stored, number: u32::try_from(number).unwrap_or(u32::MAX) }
     }
 
     /// Its name: `(overflow)` for all that are over the cap.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.queue.name()
+        self.stored.name()
     }
 
     #[inline(always)]
@@ -101,7 +101,7 @@ impl Queue {
     /// Counts an item that comes, and gives the ticket that travels with it.
     #[inline]
     pub fn enqueued(&self) -> Queued {
-        let waiting = if self.is_on() { self.queue.enqueue(&self.recorder.clock) } else { None };
+        let waiting = if self.is_on() { self.stored.enqueue(&self.recorder.clock) } else { None };
         Queued { recorder: self.recorder.clone(), queue: self.number, waiting }
     }
 
@@ -126,7 +126,7 @@ impl Queue {
     /// # Ok::<(), monitor_core::Error>(())
     /// ```
     pub fn received(&self, waited: Duration) -> Processing {
-        let started = if self.is_on() { self.queue.receive(waited, &self.recorder.clock) } else { None };
+        let started = if self.is_on() { self.stored.receive(waited, &self.recorder.clock) } else { None };
         Processing::new(self.recorder.clone(), self.number, started)
     }
 }
@@ -150,13 +150,13 @@ impl Queue {
     /// ```
     pub fn set_depth(&self, items: impl Into<Option<u64>>) {
         let items = items.into();
-        self.unless_inherited(|| self.queue.report_depth(items));
+        self.unless_inherited(|| self.stored.report_depth(items));
     }
 
     /// How long the item has been waiting by now that waits longest. Until the next call it grows with the time.
     pub fn set_oldest(&self, age: impl Into<Option<Duration>>) {
         let age = age.into();
-        self.unless_inherited(|| self.queue.report_oldest(age, &self.recorder.clock));
+        self.unless_inherited(|| self.stored.report_oldest(age, &self.recorder.clock));
     }
 }
 
@@ -169,7 +169,7 @@ impl Queue {
         if self.recorder.is_inherited() {
             return queues::Queue::new(self.name(), clock).read(&clock.anchor());
         }
-        self.queue.read(&clock.anchor())
+        self.stored.read(&clock.anchor())
     }
 }
 
@@ -289,7 +289,7 @@ impl<T> fmt::Debug for QueuedItem<T> {
 /// [`requeue`](Self::requeue).
 ///
 /// How long the processing takes is not measured here: that is an operation, see
-/// [`track_operation`](https://docs.rs/monitor-core).
+/// [`Monitor::operation`](crate::Monitor::operation).
 #[must_use = "processing that is not kept in a variable ends at once"]
 pub struct Processing {
     recorder: RecorderRef,

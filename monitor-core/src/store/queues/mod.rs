@@ -44,12 +44,15 @@ impl Queues {
     }
 }
 
+/// A stripe under its lock; `None` before it is first used.
+type Held = Mutex<Option<Box<Stripe>>>;
+
 #[derive(Debug)]
 pub(crate) struct Queue {
     name: Box<str>,
     made: u64,
     slicing: Slicing,
-    stripes: Box<[Padded<Mutex<Option<Box<Stripe>>>>]>,
+    stripes: Box<[Padded<Held>]>,
     /// A power of two less one.
     mask: usize,
     reported: Mutex<Reported>,
@@ -130,7 +133,7 @@ impl Queue {
     /// Makes the memory that a stripe needs, or the stripe itself, while no lock is held.
     #[cold]
     #[inline(never)]
-    fn provide(&self, place: &Mutex<Option<Box<Stripe>>>, need: Option<Need>) {
+    fn provide(&self, place: &Held, need: Option<Need>) {
         let mut unused: (Option<Box<Stripe>>, Option<Memory>) = (None, None);
         match need {
             None => {
