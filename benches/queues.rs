@@ -69,11 +69,11 @@ fn contenders() -> Vec<Contender> {
             // They wait until the process ends.
             (0..1_000).for_each(|_| std::mem::forget(queue.enqueued()));
         }),
-        hits(HIT, "ours: hit of a kept kind", cache.kind("get"), |kind| kind.hit()),
+        hits(HIT, "ours: hit of a kept kind", cache.kind("get"), CacheKind::hit),
         hits("ours_kind_bulk", "ours: 10 hits at once, of a kept kind", cache.kind("bulk"), |kind| kind.hits(10)),
         hits("ours_hit", "ours: hit without a kind", cache.clone(), Cache::hit),
         hits("ours_kind_by_name", "ours: hit, kind by its name", cache.clone(), |cache| {
-            cache.record_lookup("by name", true)
+            cache.record_lookup("by name", true);
         }),
     ];
     contenders.extend(floor::contenders().into_iter().filter(|row| row.name == UNIT));

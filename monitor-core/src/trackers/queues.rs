@@ -162,7 +162,7 @@ impl Queue {
 
 /// # Reading
 impl Queue {
-    /// How it stands now; a microsecond or two. In a forked child an inherited handle has nothing to tell but the name.
+    /// How it stands now; some microseconds, with the lock of each group of threads held for a fraction of one. In a forked child an inherited handle has nothing to tell but the name.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         let clock = &self.recorder.clock;
