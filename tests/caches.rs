@@ -177,7 +177,9 @@ fn threads_count_exactly_and_a_reader_never_sees_less_or_more_than_there_is() {
             })
             .collect();
         threads.spawn(|| {
-            workers.into_iter().for_each(|worker| worker.join().unwrap());
+            for worker in workers {
+                worker.join().unwrap();
+            }
             done.store(true, Ordering::Release);
         });
         let (mut hits, mut misses) = (0, 0);

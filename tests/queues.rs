@@ -247,7 +247,9 @@ fn figures_agree_at_every_moment_while_threads_count_and_are_exact_in_the_end() 
             })
         }));
         threads.spawn(|| {
-            workers.into_iter().for_each(|worker| worker.join().unwrap());
+            for worker in workers {
+                worker.join().unwrap();
+            }
             done.store(true, Ordering::Release);
         });
         loop {

@@ -16,9 +16,8 @@ use crate::store::named::HasName as _;
 /// From [`Monitor::cache`](crate::Monitor::cache). It is a handle: clones, and all handles of one name, are the same
 /// cache. Keep it, and keep the [kinds](Cache::kind) of lookups that are made often.
 ///
-/// Cost: a hit or miss takes about as long as reading the clock and one addition that no other thread disturbs, some 15 ns
-/// on any number of threads. Memory: 2.5 KB a cache and as much for each kind of lookup, on machines with many processors
-/// up to 10 KB. A monitor has up to 128 caches, a cache up to 64 kinds; names over that share one named `(overflow)`, see
+/// Cost: a hit or miss takes little more than reading the clock, some 10 ns on any number of threads. Memory: some 4 KB a cache and 2 KB for each kind of lookup, on machines with many processors
+/// up to 18 and 9 KB. A monitor has up to 128 caches, a cache up to 64 kinds; names over that share one named `(overflow)`, see
 /// [`MonitorStats::overflow_caches`](crate::MonitorStats::overflow_caches). Counts that reach `u64::MAX` stay there.
 ///
 /// While the monitor is switched off nothing is counted. In a forked child an inherited handle does nothing.
