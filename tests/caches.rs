@@ -99,9 +99,9 @@ impl Model {
                 };
                 // On another thread it is another stripe.
                 if *elsewhere {
-                    thread::scope(|threads| threads.spawn(count).join().unwrap())
+                    thread::scope(|threads| threads.spawn(count).join().unwrap());
                 } else {
-                    count()
+                    count();
                 }
                 self.lookups.push((self.now, *kind, *hit, *n));
             }
@@ -210,7 +210,7 @@ fn the_window_forgets_what_is_older() {
     assert_eq!(cache.stats().last_minute.lookups(), 100, "the first slice is still in it");
     clock.advance(Duration::from_secs(1));
     let stats = cache.stats();
-    assert_eq!((stats.last_minute.hit_rate(), stats.last_minute.window), (None, Duration::from_secs(60)));
+    assert_eq!((stats.last_minute.hit_rate(), stats.last_minute.window), (None, Duration::from_mins(1)));
     assert_eq!((stats.last_five_minutes.hit_rate(), stats.hit_rate()), (Some(0.8), Some(0.8)));
     cache.miss();
     assert_eq!(cache.stats().last_minute.hit_rate(), Some(0.0));
