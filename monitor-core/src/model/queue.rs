@@ -216,7 +216,9 @@ pub(super) fn all_since(later: &[QueueStats], earlier: &[QueueStats], window: Du
 pub(crate) fn example(name: &str) -> QueueStats {
     let mut waiting = Histogram::new();
     let times = [2_000_000, 40_000_000, 3_000_000_000];
-    times.iter().for_each(|ns| waiting.record(*ns));
+    for ns in times {
+        waiting.record(ns);
+    }
     let recent = QueueRecent::new(Duration::from_secs(62), [1_000, 124, 0]);
     QueueStats {
         name: name.into(),

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn the_largest_backlog_comes_first_and_what_is_not_counted_is_marked() {
         let small = QueueStats { depth: 1, depth_reported: true, ..example("small") };
-        let stuck = QueueRecent::new(Duration::from_secs(60), [9, 0, 0]);
+        let stuck = QueueRecent::new(Duration::from_mins(1), [9, 0, 0]);
         let stuck = QueueStats { last_minute: stuck, last_five_minutes: stuck, untimed: 3, ..example("large") };
         let text = shown(&[small, stuck], false);
         assert!(text.find("large") < text.find("small"), "{text}");
