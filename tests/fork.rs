@@ -388,6 +388,69 @@ mod cases {
         );
     }
 
+    fn an_inherited_queue_or_cache_does_nothing_in_the_child() {
+        let (mail, users) = (monitor().queue("mail"), monitor().cache("users"));
+        let get = users.kind("get");
+        let (waits, thrown_away) = (mail.enqueued(), mail.enqueue("item"));
+        let (ends, fails, goes_back) = (mail.enqueued().start(), mail.enqueued().start(), mail.enqueued().start());
+        get.hit();
+        let child = forked(|| {
+            assert_eq!(thrown_away.item(), &"item");
+            drop((thrown_away, waits.start()));
+            ends.succeed();
+            fails.fail_with("of the child");
+            goes_back.requeue().start().set_failed();
+            mail.enqueued().start().succeed();
+            mail.received(std::time::Duration::ZERO).succeed();
+            mail.set_depth(99);
+            for kind in [&get, &users.kind("new")] {
+                kind.hit();
+                assert!(kind.lookup(None::<u8>).is_none());
+            }
+            users.miss();
+            users.record_lookup("get", true);
+            users.set_entries(99);
+            let (of_mail, of_users) = (mail.stats(), users.stats());
+            assert_eq!((of_mail.name.as_str(), of_mail.enqueued, of_mail.depth), ("mail", 0, 0));
+            assert_eq!((of_users.name.as_str(), of_users.lookups(), of_users.entries), ("users", 0, None));
+            let snapshot = monitor().snapshot();
+            assert!(snapshot.queues().is_empty() && snapshot.caches().is_empty() && snapshot.errors().is_empty());
+            monitor().queue("mail").enqueued().start().succeed();
+            assert_eq!(monitor().snapshot().queue("mail").unwrap().processed, 1);
+        });
+        child.succeeds();
+        let (of_mail, of_users) = (mail.stats(), users.stats());
+        // In the parent the tickets were dropped with the closure.
+        assert_eq!((of_mail.enqueued, of_mail.discarded, of_mail.processed), (5, 2, 3));
+        assert_eq!((of_mail.failed, of_mail.requeued, of_mail.depth_reported), (0, 0, false));
+        assert_eq!((of_users.hits, of_users.misses, of_users.entries), (1, 0, None));
+    }
+
+    fn inherited_queues_and_caches_of_a_busy_process_hang_nobody() {
+        let local = local();
+        let (mail, users) = (local.queue("mail"), local.cache("users"));
+        let get = users.kind("get");
+        under_load(
+            |name| {
+                let waits = mail.enqueued();
+                mail.enqueued().start().requeue().start().set_failed();
+                let _ = (mail.stats(), local.queue(name).enqueued());
+                waits.start().succeed();
+                mail.set_depth(7);
+                get.hit();
+                users.record_lookup(name, false);
+                let _ = (users.stats(), local.cache(name).stats());
+            },
+            || {
+                let _ = (mail.enqueued(), mail.stats(), mail.set_oldest(None), local.queue("new in the child").stats());
+                (0..100).for_each(|_| get.hit());
+                users.record_lookup("new in the child", true);
+                let _ = (users.kind("new in the child"), users.stats(), local.cache("new in the child").stats());
+                let _ = (local.snapshot(), monitor().snapshot());
+            },
+        );
+    }
+
     fn a_backtrace_that_another_thread_takes_hangs_nobody() {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -456,6 +519,14 @@ mod cases {
         (
             "an_inherited_state_machine_of_a_busy_process_hangs_nobody",
             an_inherited_state_machine_of_a_busy_process_hangs_nobody,
+        ),
+        (
+            "an_inherited_queue_or_cache_does_nothing_in_the_child",
+            an_inherited_queue_or_cache_does_nothing_in_the_child,
+        ),
+        (
+            "inherited_queues_and_caches_of_a_busy_process_hang_nobody",
+            inherited_queues_and_caches_of_a_busy_process_hang_nobody,
         ),
         ("a_backtrace_that_another_thread_takes_hangs_nobody", a_backtrace_that_another_thread_takes_hangs_nobody),
         ("a_child_of_an_error_that_forks_has_errors_with_texts", a_child_of_an_error_that_forks_has_errors_with_texts),

@@ -75,6 +75,8 @@
 //! | iterators, streams, readers and writers that count for a job | [`TrackProgress`], [`Progress::wrap_read`] |
 //! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
+//! | queues: how many wait, for how long, what becomes of them | [`Queue`], [`Queued`], [`QueueStats`] |
+//! | caches: hits and misses by kind, how large they are | [`Cache`], [`CacheKind`], [`CacheStats`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
@@ -117,11 +119,11 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState,
-    ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
-    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats,
-    QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats, StateStats, TraceId, TraceParent,
-    TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, CacheKindStats, CacheLookups, CacheStats, CallEdge, EndedEntity, EntityStats,
+    ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels,
+    MetricStats, MonitorStats, OperationRecord, OperationStats, Outcome, ParseFingerprintError, ParseTraceError,
+    ProgressState, ProgressStats, QueueRecent, QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats,
+    StateStats, TraceId, TraceParent, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -131,12 +133,14 @@ pub use crate::{
     record::call_site::RecordPolicy,
     record::copies::copies,
     store::states::GuardContext,
+    trackers::caches::{Cache, CacheKind},
     trackers::context::{Context, FutureInContext, InContext},
     trackers::errors::ErrorBuilder,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
     trackers::panics::record_panics,
     trackers::progress::{Progress, ProgressBuilder, ProgressIo, Progressed, TrackProgress},
+    trackers::queues::{Processing, Queue, Queued, QueuedItem},
     trackers::states::builder::StateMachineBuilder,
     trackers::states::entity::{Entity, Transition},
     trackers::states::error::TransitionError,

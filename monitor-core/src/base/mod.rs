@@ -12,6 +12,8 @@ pub(crate) mod clock;
 pub(crate) mod error;
 #[cfg(not(loom))]
 pub(crate) mod names;
+#[cfg(not(loom))]
+pub(crate) mod stripes;
 
 #[cfg(not(loom))]
 pub use clock::ManualClock;

@@ -55,7 +55,9 @@ mod trace;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
-pub use cache::CacheStats;
+#[cfg(test)]
+pub(crate) use cache::example as cache_example;
+pub use cache::{CacheKindStats, CacheLookups, CacheStats};
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
 pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
@@ -71,7 +73,9 @@ pub use own::MonitorStats;
 #[cfg(feature = "terminal")]
 pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
-pub use queue::QueueStats;
+#[cfg(test)]
+pub(crate) use queue::example as queue_example;
+pub use queue::{QueueRecent, QueueStats};
 pub use record::{ErrorText, OperationRecord};
 pub use refusal::Refusal;
 pub use snapshot::Snapshot;

@@ -21,6 +21,12 @@ pub struct MonitorStats {
     /// Calls counted under the label `overflow="true"` because their operation had as many label sets as the cap
     /// allows.
     pub overflow_series_calls: u64,
+    /// How often a queue was asked for by a new name when there were as many as the cap allows: `(overflow)`.
+    pub overflow_queues: u64,
+    /// The same of caches.
+    pub overflow_caches: u64,
+    /// The same of kinds of lookups, of all caches together.
+    pub overflow_cache_kinds: u64,
     /// Individual records kept, whether still held or not.
     pub records_kept: u64,
     /// Calls without an individual record, by decision: the operation's `record` argument or its budget.

@@ -96,6 +96,13 @@ pub(super) fn losses(text: &mut String, own: &MonitorStats) {
         let calls = plural(own.overflow_series_calls, "call");
         notes.push(format!("{calls} over the cap of label sets, counted under overflow=true"));
     }
+    for (asked, what) in
+        [(own.overflow_queues, "queue"), (own.overflow_caches, "cache"), (own.overflow_cache_kinds, "kind of lookup")]
+    {
+        if asked > 0 {
+            notes.push(format!("{} for a {what} over the cap, counted under (overflow)", plural(asked, "request")));
+        }
+    }
     if own.stack_overflows > 0 {
         notes.push(format!("{} nested too deep for a parent or `running now`", plural(own.stack_overflows, "call")));
     }

@@ -276,7 +276,9 @@ impl Snapshot {
     /// without a call in between stays with counts of 0. Groups of errors are there if an error came in between, with
     /// the count of those. Of state machines, counts and times in a state are those in between; where each entity is,
     /// who is stuck, and the last transitions are this snapshot's. So is what is active, how far jobs are (but for those
-    /// that had ended before `earlier`), and the monitor's figures of itself. Counts never go below 0: with the two
+    /// that had ended before `earlier`), and the monitor's figures of itself. Of queues and caches the counts, and the
+    /// times that items waited, are those in between; what waits, what a cache holds, and the last minutes are this
+    /// snapshot's, and one that was not there before is whole. Counts never go below 0: with the two
     /// exchanged, the difference is empty.
     ///
     /// ```

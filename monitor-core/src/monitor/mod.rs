@@ -1,8 +1,10 @@
 //! The hub: [`Monitor`], its builder, and the one that the process has by itself.
 
 mod builder;
+mod caches;
 mod errors;
 mod progress;
+mod queues;
 mod states;
 
 use std::fmt;

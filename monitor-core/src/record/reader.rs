@@ -326,6 +326,9 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         series: series.len() as u64,
         overflow_calls: read.overflow_calls(series, Cap::Operations),
         overflow_series_calls: read.overflow_calls(series, Cap::LabelSets),
+        overflow_queues: recorder.stores.queues.over(),
+        overflow_caches: recorder.stores.caches.over(),
+        overflow_cache_kinds: recorder.stores.caches.kinds_over(),
         records_kept: read.recorded,
         records_skipped: read.finished.saturating_sub(read.recorded).saturating_sub(ring_full),
         records_dropped: dropped

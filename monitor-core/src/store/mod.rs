@@ -1,4 +1,5 @@
-//! What a monitor keeps beside the shards of its threads: groups of errors, progress, state machines.
+//! What a monitor keeps beside the shards of its threads: groups of errors, progress, state machines,
+//! queues, caches.
 //!
 //! Each store is bounded, knows nothing of the others and of what runs, and takes the time as an argument. Their locks
 //! are held for moments, and no code of the host runs under one.
@@ -6,8 +7,10 @@
 pub(crate) mod caches;
 pub(crate) mod errors;
 pub(crate) mod metrics;
+pub(crate) mod named;
 pub(crate) mod progress;
 pub(crate) mod queues;
+mod slices;
 pub(crate) mod states;
 
 /// The stores of one monitor.
