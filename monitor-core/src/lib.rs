@@ -75,6 +75,7 @@
 //! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
+//! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -86,6 +87,7 @@
 //! | `enabled` | yes | recording; without it everything compiles and does nothing, but that state machines go on judging |
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
+//! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
@@ -116,10 +118,11 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState,
-    ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
-    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ProgressState, ProgressStats, QueueStats, Refusal,
-    Severity, Snapshot, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, CacheStats, CallEdge, Distribution, EndedEntity, EntityStats, ErrorGroup,
+    ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricKind,
+    MetricStats, MetricValue, MonitorStats, OperationRecord, OperationStats, Outcome, ParseFingerprintError,
+    ProgressState, ProgressStats, QueueStats, Refusal, Severity, Snapshot, StateMachineStats, StateStats,
+    TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -149,6 +152,9 @@ pub use crate::{
     checkpoints::memory::MemoryCheckpoints,
     ports::checkpoints::Checkpoints,
 };
+
+#[cfg(all(feature = "metrics", not(loom)))]
+pub use crate::bridges::metrics::MetricsRecorder;
 
 #[cfg(all(feature = "stream", not(loom)))]
 pub use crate::trackers::progress::TrackProgressStream;

@@ -43,6 +43,24 @@ pub(crate) fn lane() -> usize {
     }
 }
 
+/// Among how many stripes a counter is split: four for each thread that can run at one time, since threads that wait keep
+/// the stripes that they have written; 8 to 64, a power of two.
+pub(crate) fn stripes() -> usize {
+    /// Asked for once: the answer takes a few system calls. Not a `OnceLock`, in which a forked child could find a thread
+    /// of its parent for ever at work.
+    static STRIPES: AtomicUsize = AtomicUsize::new(0);
+
+    match STRIPES.load(Ordering::Relaxed) {
+        0 => {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            let stripes = cores.saturating_mul(4).clamp(8, 64).next_power_of_two();
+            STRIPES.store(stripes, Ordering::Relaxed);
+            stripes
+        }
+        known => known,
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn find() -> usize {

@@ -3,6 +3,7 @@
 //! Nothing here knows what an operation is; every other module may import it.
 
 pub(crate) mod buckets;
+pub(crate) mod float_buckets;
 pub(crate) mod lane;
 pub(crate) mod padded;
 
