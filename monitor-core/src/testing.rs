@@ -1,4 +1,4 @@
-//! Assertions on operations, errors, jobs and state machines, for the host's own tests.
+//! Assertions on operations, errors, jobs, state machines and metrics, for the host's own tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -38,6 +38,8 @@
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the last link of a chain is not used")]
 
 mod errors;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod progress;
 mod report;
 mod states;
@@ -46,6 +48,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::errors::{ErrorAssert, assert_error, assert_no_errors};
+#[cfg(feature = "metrics")]
+pub use self::metrics::{MetricAssert, assert_metric};
 pub use self::progress::{ProgressAssert, assert_progress};
 use self::report::{NAMES_LISTED, Names, Report};
 pub use self::states::{StateMachineAssert, assert_state_machine};

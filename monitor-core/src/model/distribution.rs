@@ -23,8 +23,8 @@ const WIRE_VERSION: u32 = 1;
 ///
 /// Values nearer to zero than 2.2e-308 count as zero, which has a bucket of its own. What is not a finite number (NaN and
 /// the infinities) is counted in [`not_finite`](Distribution::not_finite) and is in no other figure. The sum is that of the
-/// floats, each addition rounded: for `n` values it is off by at most n × 1.1e-16 of the sum of their magnitudes. Sums stay
-/// at the largest float, counts at `u64::MAX`.
+/// floats, each addition rounded: for `n` values it is off by at most n × 1.1e-16 of the sum of their magnitudes. A sum
+/// stops at the largest float, counts at `u64::MAX`.
 ///
 /// Memory: 264 bytes for each power of two in which there is a value.
 ///
@@ -249,7 +249,7 @@ impl Default for Distribution {
     }
 }
 
-/// Sums stay at the largest float.
+/// A sum stops at the largest float.
 fn finite(sum: f64) -> f64 {
     sum.clamp(f64::MIN, f64::MAX)
 }

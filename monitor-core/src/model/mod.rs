@@ -64,6 +64,8 @@ pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
 pub use kind::KindStats;
+#[cfg(all(test, feature = "metrics"))]
+pub(crate) use metric::example as example_metric;
 #[cfg(feature = "metrics")]
 pub(crate) use metric::sort as sort_metrics;
 pub use metric::{MetricKind, MetricStats, MetricValue};

@@ -193,7 +193,7 @@ impl Stripe {
         let added = (value * n as f64).clamp(f64::MIN, f64::MAX);
         let mut bits = self.sum.load(Ordering::Relaxed);
         loop {
-            let sum = (f64::from_bits(bits) + added).to_bits();
+            let sum = (f64::from_bits(bits) + added).clamp(f64::MIN, f64::MAX).to_bits();
             match self.sum.compare_exchange_weak(bits, sum, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => bits = now,
