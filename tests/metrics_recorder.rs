@@ -503,9 +503,7 @@ fn quantile(p: usize) -> f64 {
 }
 
 fn of(values: &[f64]) -> Distribution {
-    let mut all = Distribution::new();
-    values.iter().for_each(|value| all.record(*value));
-    all
+    values.iter().copied().collect()
 }
 
 proptest! {

@@ -19,14 +19,13 @@ const REST_BITS: u32 = MANTISSA_BITS - STEP_BITS;
 const NOT_FINITE: u16 = 0x7FF;
 
 /// The largest number of a bucket; the smallest is the same below zero.
-pub(crate) const LAST_BUCKET: i32 = NOT_FINITE as i32 * STEPS as i32 - 1;
+pub(crate) const LAST_BUCKET: i32 = ((NOT_FINITE as i32) << STEP_BITS) - 1;
 
 /// An octave: the float's exponent from 1 to 2,046, negative for negative numbers; 0 for zero. In the order of the values.
 pub(crate) type OctaveNumber = i16;
 
 /// Where a value is counted: its octave and the step in it, by magnitude. `None` if it is not finite.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "masked to the bits that fit")]
 pub(crate) const fn locate(value: f64) -> Option<(OctaveNumber, usize)> {
     let bits = value.to_bits();
     let exponent = (bits >> MANTISSA_BITS) as u16 & NOT_FINITE;
@@ -45,7 +44,7 @@ pub(crate) const fn locate(value: f64) -> Option<(OctaveNumber, usize)> {
 pub(crate) const fn index(octave: OctaveNumber, step: usize) -> i32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a step is less than 32")]
     let step = step as i32;
-    let magnitude = (octave as i32).abs() * STEPS as i32 + step;
+    let magnitude = ((octave as i32).abs() << STEP_BITS) + step;
     if octave < 0 { -magnitude } else { magnitude }
 }
 

@@ -189,9 +189,7 @@ mod tests {
     use super::*;
 
     fn of(values: &[f64]) -> MetricValue {
-        let mut all = Distribution::new();
-        values.iter().for_each(|value| all.record(*value));
-        MetricValue::Histogram(all)
+        MetricValue::Histogram(values.iter().copied().collect())
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The metrics in the table of a snapshot.
 
-use super::MetricStats;
-use super::MetricValue;
 use super::grid::{Column, Grid, WIDTH};
 use super::sections::{label_text, note};
 use super::text::{cut_middle, format_count, one_line, plural};
+use super::{Distribution, MetricStats, MetricValue};
 
 /// Rows shown unless all are wanted.
 const SHOWN: usize = 40;
@@ -48,7 +47,7 @@ pub(super) fn metrics(text: &mut String, metrics: &[MetricStats], all: bool) {
     if metrics.len() > shown {
         note(text, &format!("{} not shown", plural((metrics.len() - shown) as u64, "more metric")));
     }
-    let odd = metrics.iter().filter_map(MetricStats::histogram).map(super::Distribution::not_finite);
+    let odd = metrics.iter().filter_map(MetricStats::histogram).map(Distribution::not_finite);
     let odd = odd.fold(0, u64::saturating_add);
     if odd > 0 {
         note(text, &format!("{} of histograms not finite, left out", plural(odd, "value")));
@@ -82,7 +81,6 @@ pub(super) fn format_value(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Distribution;
     use super::super::metric::example;
     use super::*;
 
@@ -118,8 +116,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_columns_and_many_and_wide_ones_fit() {
-        let mut values = Distribution::new();
-        [0.5, 0.5, 8.0, f64::NAN].iter().for_each(|value| values.record(*value));
+        let values: Distribution = [0.5, 0.5, 8.0, f64::NAN].into_iter().collect();
         let rows = [
             example("build_info", &[("version", "1.2.3")], "", MetricValue::Gauge(1.0)),
             example("cache_hits", &[], "count", MetricValue::Counter(12_345)),

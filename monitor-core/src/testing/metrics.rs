@@ -183,8 +183,7 @@ mod tests {
     use crate::model::{SnapshotParts, example_metric};
 
     fn snapshot() -> Snapshot {
-        let mut values = Distribution::new();
-        [1.0, 2.0, 3.0].iter().for_each(|value| values.record(*value));
+        let values = [1.0, 2.0, 3.0].into_iter().collect();
         let metrics = vec![
             example_metric("hits", &[("route", "/a")], "count", MetricValue::Counter(1_234)),
             example_metric("room", &[], "bytes", MetricValue::Gauge(0.1 + 0.2)),

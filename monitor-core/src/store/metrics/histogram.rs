@@ -242,29 +242,42 @@ fn replace_while(place: &AtomicU64, value: f64, replaces: impl Fn(f64) -> bool) 
 mod tests {
     use super::*;
 
-    fn model(values: &[f64]) -> Distribution {
-        let mut model = Distribution::new();
-        values.iter().for_each(|value| model.record(*value));
-        model
+    fn of(values: &[f64]) -> Histogram {
+        let histogram = Histogram::new();
+        for value in values {
+            histogram.record_n(*value, 1);
+        }
+        histogram
     }
 
     #[test]
     fn octaves_whose_place_is_taken_and_values_without_one_are_counted() {
-        let values = [1.0, 1e-300, 1e300, -1.0, -1e300, 0.0, -0.0, 5e-324, f64::NAN, f64::INFINITY, 3e-20, 1.0];
-        let histogram = Histogram::new();
-        values.iter().for_each(|value| histogram.record_n(*value, 1));
-        assert_eq!(histogram.read(), model(&values));
+        let values = [
+            1.0,
+            18_446_744_073_709_551_616.0,
+            1e-300,
+            1e300,
+            -1.0,
+            -1e300,
+            0.0,
+            -0.0,
+            5e-324,
+            f64::NAN,
+            f64::INFINITY,
+            3e-20,
+            1.0,
+        ];
+        let histogram = of(&values);
+        assert_eq!(histogram.read(), values.into_iter().collect());
         assert!(histogram.far.get().is_some(), "none of them was far");
-        assert_eq!((histogram.read().count(), histogram.read().not_finite(), histogram.lost()), (10, 2, 0));
+        assert_eq!((histogram.read().count(), histogram.read().not_finite(), histogram.lost()), (11, 2, 0));
     }
 
     #[test]
     fn every_octave_has_a_count_of_its_own() {
-        let histogram = Histogram::new();
         let values: Vec<_> = (1..2_047_u64).map(|exponent| f64::from_bits(exponent << 52)).collect();
         let values: Vec<_> = values.iter().flat_map(|value| [*value, -*value]).collect();
-        values.iter().for_each(|value| histogram.record_n(*value, 1));
-        assert_eq!(histogram.read().buckets().map(|(_, _, count)| count).collect::<Vec<_>>(), vec![1; 4_092]);
+        assert_eq!(of(&values).read().buckets().map(|(_, _, count)| count).collect::<Vec<_>>(), vec![1; 4_092]);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! | file | owns |
 //! |---|---|
 //! | `counter`, `gauge`, `histogram` | one metric with one set of labels, as threads write it |
+//! | `registry` | which there are, and the caps on them |
 //! | `reentry` | that what asks for memory does not run inside itself |
 //!
-//! Here: which there are. Names and label sets are capped as those of operations are, and what is over a cap shares one
+//! Here: the metrics of a monitor, found, described and read. Names and label sets are capped as those of operations are, and what is over a cap shares one
 //! metric `(overflow)` of each kind, or the label set `overflow="true"`, and is counted. A metric lives as long as anybody
 //! holds it, and is written without a lock: neither the end of the monitor nor a fork touches those that the host keeps.
 
@@ -13,32 +14,26 @@ mod counter;
 mod gauge;
 mod histogram;
 mod reentry;
+mod registry;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::FixedState;
 use parking_lot::RwLock;
-use smallvec::SmallVec;
 
 pub(crate) use self::counter::Counter;
 pub(crate) use self::gauge::Gauge;
 pub(crate) use self::histogram::Histogram;
 use self::reentry::unless_inside;
+pub(crate) use self::registry::LabelRefs;
+use self::registry::{Cap, Identity, Registry, Series, sort_labels};
 use super::MetricTotals;
-use crate::base::names::{bounded_name, bounded_value, label_key, truncated};
+use crate::base::names::{bounded_name, truncated};
 use crate::model::{MetricKind, MetricStats, MetricValue, sort_metrics};
-
-/// What names over the cap are counted under.
-const OVERFLOW: &str = "(overflow)";
 
 /// Longest description in bytes; what is longer is cut.
 const MAX_DESCRIPTION_BYTES: usize = 1_024;
-
-/// Labels as somebody asks for them.
-pub(crate) type LabelRefs<'a> = SmallVec<[(&'a str, &'a str); 8]>;
 
 /// A metric with its values, as the host holds it.
 #[derive(Clone, Debug)]
@@ -70,31 +65,13 @@ impl Handle {
 #[derive(Default)]
 pub(crate) struct Metrics {
     registry: RwLock<Registry>,
-    max_metrics: AtomicUsize,
-    max_label_sets: AtomicUsize,
-    overflow_metrics: AtomicU64,
-    overflow_series: AtomicU64,
+    most: AtomicUsize,
+    most_label_sets: AtomicUsize,
+    over_cap: AtomicU64,
+    over_label_sets: AtomicU64,
     descriptions_dropped: AtomicU64,
     names_changed: AtomicU64,
     reentrant: AtomicU64,
-}
-
-#[derive(Default)]
-struct Registry {
-    series: Vec<Arc<Series>>,
-    /// Series by the hash of their identity; more than one where hashes collide.
-    by_hash: HashMap<u64, SmallVec<[usize; 1]>>,
-    /// Label sets of each metric.
-    label_sets: HashMap<(MetricKind, Box<str>), usize>,
-    /// Said before a metric is there, or after.
-    descriptions: HashMap<(MetricKind, Box<str>), Arc<Description>>,
-}
-
-struct Series {
-    kind: MetricKind,
-    name: Box<str>,
-    labels: Box<[(Box<str>, Box<str>)]>,
-    handle: Handle,
 }
 
 struct Description {
@@ -102,31 +79,10 @@ struct Description {
     unit: &'static str,
 }
 
-/// What tells series apart. Labels are sorted by key, each key once.
-#[derive(Clone, Copy)]
-struct Identity<'a> {
-    kind: MetricKind,
-    name: &'a str,
-    labels: &'a [(&'a str, &'a str)],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cap {
-    Metrics,
-    LabelSets,
-}
-
-struct Found {
-    handle: Handle,
-    /// The cap that kept it from having a series of its own.
-    cap: Option<Cap>,
-    changed: bool,
-}
-
 impl Metrics {
     pub(crate) fn set_limits(&self, metrics: usize, label_sets: usize) {
-        self.max_metrics.store(metrics, Ordering::Relaxed);
-        self.max_label_sets.store(label_sets, Ordering::Relaxed);
+        self.most.store(metrics, Ordering::Relaxed);
+        self.most_label_sets.store(label_sets, Ordering::Relaxed);
     }
 
     /// The metric of that kind, name and labels, made now if there is none yet and the caps allow it. The order of the
@@ -140,7 +96,7 @@ impl Metrics {
     ) -> Option<Handle> {
         sort_labels(&mut labels);
         let identity = Identity { kind, name, labels: &labels };
-        let limits = (self.max_metrics.load(Ordering::Relaxed), self.max_label_sets.load(Ordering::Relaxed));
+        let limits = (self.most.load(Ordering::Relaxed), self.most_label_sets.load(Ordering::Relaxed));
         let found = unless_inside(|| {
             // In a statement of its own: the read lock must be gone before the write lock is asked for.
             let found = self.registry.read().find(state, identity, limits);
@@ -156,15 +112,15 @@ impl Metrics {
         }
         match found.cap {
             None => {}
-            Some(Cap::Metrics) => count(&self.overflow_metrics),
-            Some(Cap::LabelSets) => count(&self.overflow_series),
+            Some(Cap::Metrics) => count(&self.over_cap),
+            Some(Cap::LabelSets) => count(&self.over_label_sets),
         }
         Some(found.handle)
     }
 
     /// Says what a metric is, whether it is there already or comes later. The last one holds.
     pub(crate) fn describe(&self, kind: MetricKind, name: &str, unit: &'static str, text: &str) {
-        let most = self.max_metrics.load(Ordering::Relaxed);
+        let most = self.most.load(Ordering::Relaxed);
         let kept = unless_inside(|| {
             let description = Arc::new(Description { text: truncated(text, MAX_DESCRIPTION_BYTES).into(), unit });
             let key = (kind, Box::from(&*bounded_name(name)));
@@ -222,8 +178,8 @@ impl Metrics {
         MetricTotals {
             metrics: metrics as u64,
             series: series as u64,
-            overflow_metrics: load(&self.overflow_metrics),
-            overflow_series: load(&self.overflow_series),
+            overflow_metrics: load(&self.over_cap),
+            overflow_series: load(&self.over_label_sets),
             descriptions_dropped: load(&self.descriptions_dropped),
             names_changed: load(&self.names_changed),
             reentrant: load(&self.reentrant).saturating_add(lost),
@@ -231,116 +187,9 @@ impl Metrics {
     }
 }
 
-impl Registry {
-    /// The series of an identity that needs no change, or the overflow series that it belongs to for good.
-    fn find(&self, state: &FixedState, identity: Identity<'_>, limits: (usize, usize)) -> Option<Found> {
-        if let Some(handle) = self.lookup(state, identity) {
-            return Some(Found { handle, cap: None, changed: false });
-        }
-        identity.with_bounded(|bounded, changed| {
-            if let Some(handle) = self.lookup(state, bounded) {
-                return Some(Found { handle, cap: None, changed });
-            }
-            let cap = self.cap_of(bounded, limits)?;
-            let handle = self.lookup(state, bounded.overflow(cap))?;
-            Some(Found { handle, cap: Some(cap), changed })
-        })
-    }
-
-    fn find_or_insert(&mut self, state: &FixedState, identity: Identity<'_>, limits: (usize, usize)) -> Found {
-        if let Some(found) = self.find(state, identity, limits) {
-            return found;
-        }
-        identity.with_bounded(|bounded, changed| {
-            let cap = self.cap_of(bounded, limits);
-            let handle = match cap {
-                None => self.insert(state, bounded, true),
-                Some(cap) => self.insert(state, bounded.overflow(cap), false),
-            };
-            Found { handle, cap, changed }
-        })
-    }
-
-    fn lookup(&self, state: &FixedState, identity: Identity<'_>) -> Option<Handle> {
-        let candidates = self.by_hash.get(&identity.hash(state))?;
-        let mut found = candidates.iter().filter_map(|number| self.series.get(*number));
-        found.find(|series| identity.is_of(series)).map(|series| series.handle.clone())
-    }
-
-    fn cap_of(&self, identity: Identity<'_>, (metrics, label_sets): (usize, usize)) -> Option<Cap> {
-        match self.label_sets.get(&(identity.kind, identity.name.into())) {
-            Some(sets) if *sets >= label_sets => Some(Cap::LabelSets),
-            None if self.label_sets.len() >= metrics => Some(Cap::Metrics),
-            _ => None,
-        }
-    }
-
-    fn insert(&mut self, state: &FixedState, identity: Identity<'_>, counts_for_caps: bool) -> Handle {
-        let handle = Handle::new(identity.kind);
-        let number = self.series.len();
-        self.series.push(Arc::new(Series {
-            kind: identity.kind,
-            name: identity.name.into(),
-            labels: identity.labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
-            handle: handle.clone(),
-        }));
-        self.by_hash.entry(identity.hash(state)).or_default().push(number);
-        if counts_for_caps {
-            *self.label_sets.entry((identity.kind, identity.name.into())).or_default() += 1;
-        }
-        handle
-    }
-}
-
-impl<'a> Identity<'a> {
-    fn hash(&self, state: &FixedState) -> u64 {
-        let mut hasher = state.build_hasher();
-        hasher.write_u8(self.kind as u8);
-        hasher.write(self.name.as_bytes());
-        hasher.write_usize(self.name.len());
-        for (key, value) in self.labels {
-            hasher.write(key.as_bytes());
-            hasher.write(value.as_bytes());
-            hasher.write_usize(key.len());
-            hasher.write_usize(value.len());
-        }
-        hasher.finish()
-    }
-
-    fn is_of(&self, series: &Series) -> bool {
-        let labels =
-            || series.labels.iter().zip(self.labels).all(|((k, v), (key, value))| **k == **key && **v == **value);
-        self.kind == series.kind && *self.name == *series.name && self.labels.len() == series.labels.len() && labels()
-    }
-
-    /// With names and labels that can be kept, and whether that changed any.
-    fn with_bounded<R>(self, f: impl FnOnce(Identity<'_>, bool) -> R) -> R {
-        let name = bounded_name(self.name);
-        let labels: SmallVec<[_; 8]> = self.labels.iter().map(|(k, v)| (label_key(k), bounded_value(v))).collect();
-        let mut labels: LabelRefs<'_> = labels.iter().map(|(k, v)| (&**k, &**v)).collect();
-        // Keys that differed may be the same now.
-        sort_labels(&mut labels);
-        let changed = *name != *self.name || *labels != *self.labels;
-        f(Identity { kind: self.kind, name: &name, labels: &labels }, changed)
-    }
-
-    /// What stands for all those over a cap.
-    fn overflow(self, cap: Cap) -> Identity<'a> {
-        match cap {
-            Cap::LabelSets => Identity { labels: &[("overflow", "true")], ..self },
-            Cap::Metrics => Identity { name: OVERFLOW, labels: &[], ..self },
-        }
-    }
-}
-
-/// Sorts by key; of several with one key the first stays.
-fn sort_labels(labels: &mut LabelRefs<'_>) {
-    labels.sort_by(|a, b| a.0.cmp(b.0));
-    labels.dedup_by(|later, first| later.0 == first.0);
-}
-
 #[cfg(test)]
 mod tests {
+    use super::registry::OVERFLOW;
     use super::*;
 
     fn metrics() -> (Metrics, FixedState) {
