@@ -13,7 +13,7 @@ use benches::options::Options;
 use benches::rounds::{Plan, Row, measure};
 use benches::{BenchResult, floor, machine, markdown, table};
 use metrics::{Counter, Gauge, Histogram, Recorder, counter, gauge, histogram, with_local_recorder};
-use monitor_core::{Monitor, MonitorStats};
+use monitor_core::{Distribution, Monitor, MonitorStats};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,45 +56,47 @@ fn ours() -> BenchResult<Vec<Contender>> {
     let (local, other) = (Monitor::builder().build()?, Monitor::builder().build()?);
     let recorder = local.metrics_recorder();
     let both = local.metrics_recorder().beside(other.metrics_recorder());
-    let counted = |name: &'static str| {
-        let read = local.clone();
-        move || Ok(read.snapshot().metric(name, &[]).and_then(|metric| metric.counter()).unwrap_or(0))
-    };
-    let recorded = |name: &'static str| {
-        let read = local.clone();
-        let count = move |monitor: &Monitor| {
-            let snapshot = monitor.snapshot();
-            snapshot.metric(name, &[]).and_then(|metric| metric.histogram().map(|values| values.count())).unwrap_or(0)
-        };
-        move || Ok(count(&read))
-    };
     let by_macro = local.metrics_recorder();
     let rows = vec![
-        counting(COUNTER, "ours: counter", kept_counter(&recorder, "bench.counter")).recorded(counted("bench.counter")),
+        counting(COUNTER, "ours: counter", kept_counter(&recorder, "bench.counter")).recorded(counted(
+            &local,
+            "bench.counter",
+            &[],
+        )),
         setting("ours_gauge_set", "ours: gauge, set", kept_gauge(&recorder, "bench.gauge")),
         adding("ours_gauge_add", "ours: gauge, increment", kept_gauge(&recorder, "bench.sum")),
-        recording(HISTOGRAM, "ours: histogram", kept_histogram(&recorder, "bench.values"))
-            .recorded(recorded("bench.values")),
+        recording(HISTOGRAM, "ours: histogram", kept_histogram(&recorder, "bench.values")).recorded(counted(
+            &local,
+            "bench.values",
+            &[],
+        )),
         counting("ours_counter_beside", "ours beside ours: counter", kept_counter(&both, "bench.both"))
-            .recorded(counted("bench.both")),
+            .recorded(counted(&other, "bench.both", &[])),
         Contender::new(Family::Ours, "ours_counter_macro", "ours: counter!, looked up each time", move |calls| {
             with_local_recorder(&by_macro, || {
                 (0..calls).for_each(|_| counter!("bench.macro", "route" => "/users").increment(black_box(1)));
             });
         })
-        .recorded({
-            let read = local.clone();
-            move || {
-                let snapshot = read.snapshot();
-                let metric = snapshot.metric("bench.macro", &[("route", "/users")]);
-                Ok(metric.and_then(|metric| metric.counter()).unwrap_or(0))
-            }
-        }),
+        .recorded(counted(&local, "bench.macro", &[("route", "/users")])),
     ];
     let MonitorStats { overflow_metrics: 0, .. } = local.snapshot().monitor() else {
         return Err("a metric of the bench is over a cap".into());
     };
     Ok(rows)
+}
+
+/// What a monitor says of a counter, or of the count of a histogram.
+fn counted(
+    monitor: &Monitor,
+    name: &'static str,
+    labels: &'static [(&'static str, &'static str)],
+) -> impl Fn() -> BenchResult<u64> + Send + Sync + 'static {
+    let monitor = monitor.clone();
+    move || {
+        let snapshot = monitor.snapshot();
+        let metric = snapshot.metric(name, labels).ok_or("the metric is not there")?;
+        Ok(metric.counter().or_else(|| metric.histogram().map(Distribution::count)).unwrap_or(0))
+    }
 }
 
 fn kept_counter(recorder: &dyn Recorder, name: &'static str) -> Counter {

@@ -42,7 +42,6 @@ pub fn repeat(calls: u64, mut tracked: impl FnMut(u64) -> Result<u64, BodyError>
 
 /// Gives `calls` values of four octaves to `record`, as those of one quantity are spread. Making one costs a nanosecond.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "as for `repeat`")]
 pub fn for_each_value(calls: u64, mut record: impl FnMut(f64)) {
     const VALUES: [f64; 8] = [0.011, 0.023, 0.051, 0.013, 0.088, 0.019, 0.034, 0.012];
     for x in 0..calls {

@@ -1,8 +1,8 @@
 //! A number that goes up, counted by any number of threads at once.
 //!
 //! A count is one locked addition on cache lines that hardly any other thread writes, some 2 ns. The first stripe lies in
-//! the counter, each further one is made when a thread with its number first counts: a counter takes 512 bytes and less,
-//! and 128 for each further thread that counts at one time, up to 64.
+//! the counter, each further one is made when a thread with its number first counts: a counter takes less than 1 KB, and
+//! 128 bytes for each further thread that counts at one time, up to 64.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,7 +1,7 @@
 //! Values of any unit counted on the scale of [`float_buckets`], by any number of threads at once.
 //!
 //! A value is two locked instructions on cache lines that hardly any other thread writes: its bucket and the sum. The count
-//! is that of the buckets. A thread has a stripe, made when it first records: 768 bytes, and 320 for each power of two in
+//! is that of the buckets. A thread has a stripe, made when it first records: 640 bytes, and 320 for each power of two in
 //! which it had a value. A stripe has places for 64 of those; an octave whose place is taken by another (then values differ
 //! by a factor of 2^63 and more, which those of one quantity hardly do) is kept for all threads together, of which there
 //! are up to 4,092, some 1.3 MB. So a histogram takes at most that and 21 KB a stripe.
