@@ -451,6 +451,61 @@ mod cases {
         );
     }
 
+    /// In a child of its own, in which nothing but metrics has told the monitor to look out for forks.
+    fn an_inherited_metric_counts_in_the_child_alone_and_a_new_one_is_the_childs() {
+        forked(|| {
+            let local = local();
+            let recorder = local.metrics_recorder();
+            let ask = || (metrics::counter!("kept"), metrics::gauge!("depth"), metrics::histogram!("sizes"));
+            let (kept, depth, sizes) = metrics::with_local_recorder(&recorder, ask);
+            kept.increment(1);
+            let count =
+                |monitor: &Monitor| monitor.snapshot().metric("kept", &[]).and_then(monitor_core::MetricStats::counter);
+            let child = forked(|| {
+                kept.increment(5);
+                kept.absolute(100);
+                depth.increment(1.0);
+                sizes.record(1e300);
+                assert!(monitor().snapshot().metrics().is_empty(), "the child has metrics of its parent");
+                assert!(local.snapshot().metrics().is_empty(), "the child has metrics of its parent");
+                metrics::with_local_recorder(&recorder, || {
+                    metrics::describe_counter!("kept", "of the child");
+                    metrics::counter!("kept").increment(2);
+                });
+                assert_eq!((count(&monitor()), count(&local)), (Some(2), Some(2)));
+            });
+            child.succeeds();
+            kept.increment(1);
+            assert_eq!(count(&local), Some(2));
+        })
+        .succeeds();
+    }
+
+    fn inherited_metrics_of_a_busy_process_hang_nobody() {
+        let local = local();
+        let recorder = local.metrics_recorder();
+        let kept = metrics::with_local_recorder(&recorder, || metrics::histogram!("kept"));
+        // New names, label sets and octaves all the time: whatever asks for memory or takes a lock.
+        let write = |name: &str| {
+            metrics::with_local_recorder(&recorder, || {
+                metrics::counter!(name.to_owned()).increment(1);
+                metrics::histogram!("values", "name" => name.to_owned()).record(1.0);
+                metrics::describe_counter!(name.to_owned(), "a description");
+            });
+            kept.record(f64::from_bits(bits_of(name)));
+            let _ = local.snapshot();
+        };
+        under_load(write, || (0..50).for_each(|n| write(&format!("child {n}"))));
+    }
+
+    /// Bits for a float of any magnitude, the same for the same name.
+    fn bits_of(name: &str) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn a_backtrace_that_another_thread_takes_hangs_nobody() {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -520,6 +575,11 @@ mod cases {
             "an_inherited_state_machine_of_a_busy_process_hangs_nobody",
             an_inherited_state_machine_of_a_busy_process_hangs_nobody,
         ),
+        (
+            "an_inherited_metric_counts_in_the_child_alone_and_a_new_one_is_the_childs",
+            an_inherited_metric_counts_in_the_child_alone_and_a_new_one_is_the_childs,
+        ),
+        ("inherited_metrics_of_a_busy_process_hang_nobody", inherited_metrics_of_a_busy_process_hang_nobody),
         (
             "an_inherited_queue_or_cache_does_nothing_in_the_child",
             an_inherited_queue_or_cache_does_nothing_in_the_child,

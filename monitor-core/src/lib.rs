@@ -78,6 +78,7 @@
 //! | queues: how many wait, for how long, what becomes of them | [`Queue`], [`Queued`], [`QueueStats`] |
 //! | caches: hits and misses by kind, how large they are | [`Cache`], [`CacheKind`], [`CacheStats`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
+//! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -89,6 +90,7 @@
 //! | `enabled` | yes | recording; without it everything compiles and does nothing, but that state machines go on judging |
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
+//! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
@@ -119,11 +121,11 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CacheKindStats, CacheLookups, CacheStats, CallEdge, EndedEntity, EntityStats,
-    ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels,
-    MetricStats, MonitorStats, OperationRecord, OperationStats, Outcome, ParseFingerprintError, ParseTraceError,
-    ProgressState, ProgressStats, QueueRecent, QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats,
-    StateStats, TraceId, TraceParent, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution, EndedEntity,
+    EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint, Histogram,
+    KindStats, Labels, MetricKind, MetricStats, MetricValue, MonitorStats, OperationRecord, OperationStats, Outcome,
+    ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats, QueueRecent, QueueStats, Refusal, Severity,
+    Snapshot, SpanId, StateMachineStats, StateStats, TraceId, TraceParent, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -156,6 +158,9 @@ pub use crate::{
     checkpoints::memory::MemoryCheckpoints,
     ports::checkpoints::Checkpoints,
 };
+
+#[cfg(all(feature = "metrics", not(loom)))]
+pub use crate::bridges::metrics::MetricsRecorder;
 
 #[cfg(all(feature = "stream", not(loom)))]
 pub use crate::trackers::progress::TrackProgressStream;

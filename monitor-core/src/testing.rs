@@ -1,4 +1,4 @@
-//! Assertions on operations, errors, jobs, queues, caches and state machines, for the host's own tests.
+//! Assertions on operations, errors, jobs, queues, caches, state machines and metrics, for the host's own tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -39,6 +39,8 @@
 
 mod caches;
 mod errors;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod progress;
 mod queues;
 mod report;
@@ -49,6 +51,8 @@ use std::time::Duration;
 
 pub use self::caches::{CacheAssert, assert_cache};
 pub use self::errors::{ErrorAssert, assert_error, assert_no_errors};
+#[cfg(feature = "metrics")]
+pub use self::metrics::{MetricAssert, assert_metric};
 pub use self::progress::{ProgressAssert, assert_progress};
 pub use self::queues::{QueueAssert, assert_queue};
 use self::report::{NAMES_LISTED, Names, Report};

@@ -3,15 +3,15 @@
 //! Nothing here knows what an operation is; every other module may import it.
 
 pub(crate) mod buckets;
+pub(crate) mod float_buckets;
 pub(crate) mod lane;
+pub(crate) mod names;
 pub(crate) mod padded;
 
 #[cfg(not(loom))]
 pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod error;
-#[cfg(not(loom))]
-pub(crate) mod names;
 #[cfg(not(loom))]
 pub(crate) mod stripes;
 

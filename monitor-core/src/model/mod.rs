@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `histogram` | durations on the log-linear scale: percentiles, merge, difference |
+//! | `distribution` | numbers of any unit on the same scale: a histogram of the host |
 //! | `totals` | the recorder's sums of one operation, and how they add and subtract |
 //! | `figures` | those sums as users read them: counts, times, rates |
 //! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
@@ -26,6 +27,7 @@
 mod active;
 mod cache;
 mod cache_section;
+mod distribution;
 mod edge;
 mod error_group;
 mod errors_section;
@@ -58,6 +60,7 @@ pub use active::{ActiveOperation, ActiveState};
 #[cfg(test)]
 pub(crate) use cache::example as cache_example;
 pub use cache::{CacheKindStats, CacheLookups, CacheStats};
+pub use distribution::Distribution;
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
 pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
@@ -65,7 +68,11 @@ pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
 pub use kind::KindStats;
-pub use metric::MetricStats;
+#[cfg(all(test, feature = "metrics"))]
+pub(crate) use metric::example as example_metric;
+#[cfg(feature = "metrics")]
+pub(crate) use metric::sort as sort_metrics;
+pub use metric::{MetricKind, MetricStats, MetricValue};
 pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;

@@ -52,6 +52,17 @@ pub struct MonitorStats {
     pub jobs_displaced: u64,
     /// Headers `traceparent` that were not valid and therefore ignored.
     pub traceparents_ignored: u64,
+    /// Metrics of the host that are registered, by kind and name.
+    pub metrics: u64,
+    /// Label sets of the host's metrics that are registered, of all metrics together.
+    pub metric_series: u64,
+    /// How often a metric was asked for that is counted under `(overflow)`, because there were as many as the cap allows.
+    pub overflow_metrics: u64,
+    /// How often a label set of a metric was asked for that is counted under `overflow="true"`, because the metric had as
+    /// many as the cap allows.
+    pub overflow_metric_series: u64,
+    /// Descriptions of metrics that were not kept, because as many were as the cap allows.
+    pub metric_descriptions_dropped: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

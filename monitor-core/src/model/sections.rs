@@ -103,6 +103,14 @@ pub(super) fn losses(text: &mut String, own: &MonitorStats) {
             notes.push(format!("{} for a {what} over the cap, counted under (overflow)", plural(asked, "request")));
         }
     }
+    if own.overflow_metrics > 0 {
+        let times = plural(own.overflow_metrics, "time");
+        notes.push(format!("a metric over the cap of metrics was asked for {times}, counted under (overflow)"));
+    }
+    if own.overflow_metric_series > 0 {
+        let times = plural(own.overflow_metric_series, "time");
+        notes.push(format!("a metric over its cap of label sets was asked for {times}, counted under overflow=true"));
+    }
     if own.stack_overflows > 0 {
         notes.push(format!("{} nested too deep for a parent or `running now`", plural(own.stack_overflows, "call")));
     }

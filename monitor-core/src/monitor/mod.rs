@@ -72,7 +72,7 @@ impl Monitor {
     }
 
     /// The recorder; in a forked child, which must not touch what it inherited, that of the child's process.
-    fn recorder(&self) -> RecorderRef {
+    pub(crate) fn recorder(&self) -> RecorderRef {
         if self.recorder.is_inherited() { RecorderRef::of_process() } else { self.recorder.clone() }
     }
 
@@ -151,7 +151,7 @@ impl Monitor {
     }
 
     /// Switches recording off or on, for all threads. Off, a tracked call costs less than a nanosecond; a call that
-    /// runs while the switch is turned is counted to its end.
+    /// runs while the switch is turned is counted to its end. The host's own metrics go on.
     pub fn set_enabled(&self, enabled: bool) {
         self.recorder().set_enabled(enabled);
     }

@@ -57,7 +57,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         state_machines: recorder.stores.states.read(&anchor),
         queues: recorder.stores.queues.read(&anchor),
         caches: recorder.stores.caches.read(&anchor),
-        metrics: recorder.stores.metrics.read(&anchor),
+        metrics: recorder.stores.read_metrics(),
         monitor,
     })
 }
@@ -321,6 +321,7 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
     let displaced = recorder.recent.lock().displaced;
     let (jobs_unlisted, jobs_displaced) = recorder.stores.progress.losses();
     let dropped = [("ring_full", ring_full), ("overwritten", displaced)];
+    let metrics = recorder.stores.metric_totals();
     MonitorStats {
         operations: operations as u64,
         series: series.len() as u64,
@@ -338,12 +339,17 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
             .collect(),
         stack_overflows: sum(|shard| shard.losses.stack_overflows.get()),
         task_overflows: sum(|shard| shard.losses.task_overflows.get()),
-        reentrant_calls: load(&counts.reentrant_calls),
+        reentrant_calls: load(&counts.reentrant_calls).saturating_add(metrics.reentrant),
         callbacks_panicked: load(&counts.callbacks_panicked),
         jobs_unlisted,
         jobs_displaced,
         traceparents_ignored: load(&counts.traceparents_ignored),
-        names_changed: load(&counts.names_changed),
+        metrics: metrics.metrics,
+        metric_series: metrics.series,
+        overflow_metrics: metrics.overflow_metrics,
+        overflow_metric_series: metrics.overflow_series,
+        metric_descriptions_dropped: metrics.descriptions_dropped,
+        names_changed: load(&counts.names_changed).saturating_add(metrics.names_changed),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,
         bytes_held: recorder.shards.iter().map(|shard| shard.bytes_held() as u64).sum(),

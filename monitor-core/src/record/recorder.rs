@@ -146,6 +146,7 @@ impl Recorder {
         self.backtraces.store(settings.error_backtraces, Ordering::Relaxed);
         self.max_operations.store(settings.limits.operations, Ordering::Relaxed);
         self.max_label_sets.store(settings.limits.label_sets, Ordering::Relaxed);
+        self.stores.set_metric_limits(settings.limits.operations, settings.limits.label_sets);
         let second = self.clock.ticks_in(Duration::from_secs(1));
         let interval = second.checked_div(settings.records_per_second).unwrap_or(NEVER);
         self.record_interval.store(interval, Ordering::Relaxed);
