@@ -75,6 +75,7 @@
 //! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
+//! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -87,6 +88,7 @@
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
+//! | `alloc` | no | an allocator that counts the memory which each operation asks for |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
@@ -155,6 +157,12 @@ pub use crate::trackers::progress::TrackProgressStream;
 
 #[cfg(all(feature = "macros", not(loom)))]
 pub use monitor_macros::{MonitorState, track_operation, track_operations};
+
+/// An allocator that counts the memory which each operation asks for.
+#[cfg(all(feature = "alloc", not(loom)))]
+pub mod alloc {
+    pub use crate::record::allocations::TrackedAllocator;
+}
 
 /// What the attributes expand to. Not for direct use: it may change with any version.
 #[cfg(not(loom))]

@@ -19,6 +19,7 @@
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
+//! | `allocations` | memory that operations ask for |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
 //! | `note`, `call`, `sync_call`, `open_call`, `task_call` | one call from beginning to end |
 //! | `reader` | all of it added up |
@@ -40,6 +41,8 @@ pub(crate) mod stack;
 pub(crate) mod tallies;
 pub(crate) mod tasks;
 
+#[cfg(all(feature = "alloc", not(loom)))]
+pub(crate) mod allocations;
 #[cfg(not(loom))]
 pub(crate) mod call;
 #[cfg(not(loom))]

@@ -93,6 +93,8 @@ impl Figures {
             totals.started = totals.started.saturating_add(cell.started.get());
             totals.items = totals.items.saturating_add(cell.items.get());
             totals.bytes = totals.bytes.saturating_add(cell.bytes.get());
+            totals.allocations = totals.allocations.saturating_add(cell.allocations.get());
+            totals.allocated_bytes = totals.allocated_bytes.saturating_add(cell.allocated_bytes.get());
             totals.polls = totals.polls.saturating_add(cell.polls.get());
             totals.busy_ns = totals.busy_ns.saturating_add(cell.busy_ns.get());
             totals.total_ns = totals.total_ns.wrapping_add(cell.total_ns.get());
