@@ -68,6 +68,7 @@
 //! | for | see |
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
+//! | operations begun here and ended there, by id | [`Monitor::begin`], [`Monitor::end`], [`OperationStatus`], [`OperationIdError`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
 //! | long jobs: how far, how fast, when done; checkpoints | [`Progress`], [`ProgressBuilder`], `FileCheckpoints` |
@@ -118,10 +119,11 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState,
-    ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
-    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ProgressState, ProgressStats, QueueStats, Refusal,
-    Severity, Snapshot, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, ByIdDetail, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample,
+    ErrorState, ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
+    OperationRecord, OperationStats, OperationStatus, Outcome, ParseFingerprintError, ProgressState, ProgressStats,
+    QueueStats, Refusal, Severity, Snapshot, StateMachineStats, StateStats, StepTiming, TransitionRecord,
+    TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -131,6 +133,8 @@ pub use crate::{
     record::call_site::RecordPolicy,
     record::copies::copies,
     store::states::GuardContext,
+    trackers::by_id::error::OperationIdError,
+    trackers::by_id::{BeginById, EndById},
     trackers::errors::ErrorBuilder,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},

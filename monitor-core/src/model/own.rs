@@ -44,6 +44,11 @@ pub struct MonitorStats {
     pub jobs_unlisted: u64,
     /// Jobs that ended and are no longer listed, because newer ones have ended.
     pub jobs_displaced: u64,
+    /// Operations by id that did not begin or end as they should have, and nobody was told: the builder was dropped
+    /// instead of [`start`](crate::BeginById::start) or [`finish`](crate::EndById::finish).
+    pub by_id_errors: u64,
+    /// Ends of operations by id that are no longer remembered, because newer ones have come.
+    pub by_id_displaced: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

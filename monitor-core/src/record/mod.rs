@@ -22,6 +22,7 @@
 //! | `allocations` | memory that operations ask for |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
 //! | `note`, `call`, `sync_call`, `open_call`, `task_call` | one call from beginning to end |
+//! | `by_id` | one operation that is begun and ended in different places |
 //! | `reader` | all of it added up |
 
 // The only unsafe code of the project, by design; see above.
@@ -43,6 +44,8 @@ pub(crate) mod tasks;
 
 #[cfg(all(feature = "alloc", not(loom)))]
 pub(crate) mod allocations;
+#[cfg(not(loom))]
+pub(crate) mod by_id;
 #[cfg(not(loom))]
 pub(crate) mod call;
 #[cfg(not(loom))]

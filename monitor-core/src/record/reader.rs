@@ -212,6 +212,7 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             state: ActiveState::Running,
             polls: 0,
             busy_time: Duration::ZERO,
+            by_id: None,
         })
     };
     let mut seen = HashMap::new();
@@ -246,6 +247,13 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
                 (operation.polls, operation.busy_time) = (task.polls, busy_time);
                 found.push(operation);
             }
+        }
+    }
+    for entry in recorder.stores.by_id.running() {
+        if let Some(call) = entry.call
+            && let Some(operation) = describe(call.series, call.id, entry.since, GROUND)
+        {
+            found.push(ActiveOperation { by_id: Some(entry.detail(anchor)), ..operation });
         }
     }
     for parked in recorder.parked.read() {
@@ -296,6 +304,7 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
         fields: detail.map(|detail| detail.fields.clone()).unwrap_or_default(),
         error: detail.and_then(|detail| detail.error.clone()),
         thread: (!raw.thread.is_empty()).then(|| raw.thread.to_string()),
+        by_id: detail.and_then(|detail| detail.by_id.clone()),
     }
 }
 
@@ -325,6 +334,8 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         callbacks_panicked: load(&counts.callbacks_panicked),
         jobs_unlisted,
         jobs_displaced,
+        by_id_errors: load(&counts.by_id_errors),
+        by_id_displaced: recorder.stores.by_id.displaced(),
         names_changed: load(&counts.names_changed),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,

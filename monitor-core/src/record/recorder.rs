@@ -71,6 +71,7 @@ pub(crate) struct Counts {
     pub(crate) reentrant_calls: AtomicU64,
     pub(crate) callbacks_panicked: AtomicU64,
     pub(crate) names_changed: AtomicU64,
+    pub(crate) by_id_errors: AtomicU64,
 }
 
 /// What a monitor is built from.
