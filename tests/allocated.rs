@@ -5,6 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread;
 
 use monitor_core::alloc::TrackedAllocator;
@@ -12,7 +13,27 @@ use monitor_core::{Monitor, TrackFuture, monitor, track_operation};
 use tests::{begun, local, panics, poll_once, stats, yield_once};
 
 #[global_allocator]
-static ALLOCATOR: TrackedAllocator = TrackedAllocator::system();
+static ALLOCATOR: TrackedAllocator<Live> = TrackedAllocator::new(Live);
+
+/// The system's allocator, which knows how much is held. So this program also says whether what is dropped is freed.
+struct Live;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: memory is the system allocator's; counting changes nothing of it.
+unsafe impl GlobalAlloc for Live {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size().cast_signed(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size().cast_signed(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
 
 const ON_PURPOSE: &str = "on purpose";
 
@@ -303,6 +324,23 @@ fn around_another_allocator_only_what_it_gives_is_counted() {
     assert_eq!(memory(&local, "small"), (1, 100));
 }
 
+/// What keeps an operation by id must not keep its monitor: nobody could drop that any more.
+fn a_monitor_that_goes_while_operations_by_id_run_is_freed() {
+    let once = || {
+        let local = local();
+        for n in 0..100 {
+            local.begin(&format!("{n}"), "job").worker("w1").field("n", n).start().unwrap();
+            local.step(&format!("{n}"), "first").unwrap();
+        }
+        (0..50).for_each(|n| drop(local.end(&format!("{n}")).failure_with("no").finish().unwrap()));
+        assert_eq!(local.active().len(), 50);
+    };
+    once();
+    let held = HELD.load(Ordering::Relaxed);
+    (0..10).for_each(|_| once());
+    assert_eq!(HELD.load(Ordering::Relaxed) - held, 0, "bytes are held by monitors that are gone");
+}
+
 /// A program of its own, so that the allocator is the one of the process.
 fn main() {
     // A deadlock is to end it, not to last. It takes a small part of this.
@@ -332,6 +370,10 @@ fn main() {
         ),
         ("deeper_than_the_stack_the_deepest_frame_is_charged", deeper_than_the_stack_the_deepest_frame_is_charged),
         ("what_the_monitor_takes_itself_counts_for_nobody", what_the_monitor_takes_itself_counts_for_nobody),
+        (
+            "a_monitor_that_goes_while_operations_by_id_run_is_freed",
+            a_monitor_that_goes_while_operations_by_id_run_is_freed,
+        ),
         ("switched_off_nothing_is_counted", switched_off_nothing_is_counted),
         (
             "a_tracked_call_in_a_destructor_of_the_thread_neither_fails_nor_hangs",

@@ -303,7 +303,9 @@ fn a_reader_never_sees_more_ends_than_beginnings() {
                 assert!(local.active().len() <= 2);
             }
         });
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
         done.store(true, Ordering::Relaxed);
     });
     assert_eq!(counts(&local, "job"), [10_000, 10_000, 0, 0, 0, 0]);

@@ -10,6 +10,7 @@ use crate::trackers::by_id::{self as tracked, BeginById, EndById};
 ///
 /// For work that no guard can be carried along with: a job that one callback begins and another one ends, or one thread
 /// and another. At most 10,000 run at a time, and the last 1,024 that ended are remembered.
+#[allow(clippy::must_use_candidate, reason = "a builder that is dropped does what it says")]
 impl Monitor {
     /// An operation to begin, known by an id of 1 to 200 bytes until it [ends](Self::end): see [`BeginById`].
     ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::call::{add_extras, cell_of, count_outcome, meet};
 use super::call_site::RecordPolicy;
 use super::failure::Failure;
-use super::local::{attach, current, is_reentrant, with_borrowed};
+use super::local::{attach, current, is_reentrant, watch_forks, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef};
@@ -94,6 +94,8 @@ pub(crate) fn status(recorder: &RecorderRef, id: &str) -> Option<OperationStatus
 /// Runs `f`, which takes the lock of the store. A program's allocator that is called with it held, and asks for an
 /// operation by id, is refused rather than left to wait for itself.
 fn in_store<R>(f: impl FnOnce() -> Result<R, Refused>) -> Result<R, Refused> {
+    // A child that was forked must know it before it meets the lock.
+    watch_forks();
     if is_reentrant() {
         return Err(Refused::Reentrant);
     }

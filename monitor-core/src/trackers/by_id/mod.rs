@@ -97,7 +97,7 @@ pub struct BeginById<'a> {
     was_panicking: bool,
 }
 
-#[allow(clippy::return_self_not_must_use, reason = "dropped, it does what it says")]
+#[allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "dropped, it does what it says")]
 impl<'a> BeginById<'a> {
     pub(crate) fn new(recorder: RecorderRef, id: &'a str, name: &'a str) -> Self {
         Self {
@@ -252,7 +252,7 @@ impl Failure for Described {
     }
 }
 
-#[allow(clippy::return_self_not_must_use, reason = "dropped, it does what it says")]
+#[allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "dropped, it does what it says")]
 impl<'a> EndById<'a> {
     pub(crate) fn new(recorder: RecorderRef, id: &'a str) -> Self {
         Self {
