@@ -1,6 +1,11 @@
 //! The tracked allocator as that of a program: what each operation asks for is counted to the byte, wherever it runs,
 //! and what the monitor takes itself is not.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test's program fails as tests do, and says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test's program fails as tests do, and says so"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -61,6 +66,7 @@ fn sampled() {
 #[track_operation(name = "inside")]
 async fn inside() {
     take(3);
+    std::future::ready(()).await;
 }
 
 fn each_block_counts_for_the_operation_that_asks() {
@@ -312,15 +318,16 @@ fn around_another_allocator_only_what_it_gives_is_counted() {
     let small = TrackedAllocator::new(Small);
     let (fits, over) = (Layout::new::<[u8; 100]>(), Layout::new::<[u8; 101]>());
     let local = local();
-    // SAFETY: neither layout is of size zero, and what is given is given back with its layout.
-    local.scope(|| {
-        local.track("small", |_| unsafe {
+    let ask = || {
+        // SAFETY: neither layout is of size zero, and what is given is given back with its layout.
+        unsafe {
             assert!(small.alloc(over).is_null() && small.alloc_zeroed(over).is_null());
             let block = small.alloc_zeroed(fits);
             assert!(!block.is_null() && small.realloc(block, fits, 101).is_null());
             small.dealloc(block, fits);
-        })
-    });
+        }
+    };
+    local.scope(|| local.track("small", |_| ask()));
     assert_eq!(memory(&local, "small"), (1, 100));
 }
 
