@@ -2,7 +2,8 @@
 //! allocator alone, by the tracked one with no operation, and inside one.
 //!
 //! All of them are asked in the same way, by the trait's methods, in one process and in interleaved rounds: what differs
-//! is the allocator and nothing else.
+//! is the allocator and nothing else. The budget is held against CPU time: on two threads the wall time of a machine with
+//! two cores is that of whatever else runs there.
 //!
 //! `cargo bench -p benches --bench allocations`
 
@@ -12,6 +13,7 @@
 
 use benches::budgets::Verdict;
 use benches::options::Options;
+use benches::process::cpu_time;
 use benches::{BenchResult, machine, markdown};
 use monitor_core::Monitor;
 use monitor_core::alloc::TrackedAllocator;
@@ -40,11 +42,13 @@ fn main() -> BenchResult {
         ("tracked, no operation", &outside),
         ("tracked, inside an operation", &inside),
     ];
-    let mut best = [[Duration::MAX; 2]; 4];
+    // Wall and CPU time, on one thread and on two.
+    let mut best = [[[Duration::MAX; 2]; 2]; 4];
     for _ in 0..rounds {
         for (row, (_, run)) in best.iter_mut().zip(&contenders) {
             for (cell, threads) in row.iter_mut().zip([1, 2]) {
-                *cell = (*cell).min(on(threads, run));
+                let taken = on(threads, run)?;
+                *cell = [cell[0].min(taken[0]), cell[1].min(taken[1])];
             }
         }
     }
@@ -58,16 +62,16 @@ fn main() -> BenchResult {
     let each = |time: Duration| time.as_secs_f64() * 1e9 / f64::from(steps);
     let (mut shown, mut verdicts) = (Vec::new(), Vec::new());
     for (row, (name, _)) in best.iter().zip(&contenders) {
-        let [one, two] = row.map(each);
-        shown.push((*name, format!("{one:.1} ns, on 2 threads {two:.1} ns")));
+        let [[one, one_cpu], [two, two_cpu]] = row.map(|cell| cell.map(each));
+        shown.push((*name, format!("{one:.1} / {one_cpu:.1} ns, on 2 threads {two:.1} / {two_cpu:.1} ns")));
     }
     for (name, what, threads) in
         [("allocation", "an allocation in an operation", 0), ("allocation_two_threads", "the same on 2 threads", 1)]
     {
-        let measured = each(best[3][threads]) - each(best[0][threads]);
+        let measured = each(best[3][threads][1]) - each(best[0][threads][1]);
         verdicts.push(Verdict { name, what, limit: 3.0, measured, unit: "ns" });
     }
-    let table = markdown::pairs("64 bytes taken and given back", "time", &shown);
+    let table = markdown::pairs("64 bytes taken and given back", "wall / CPU", &shown);
     if options.markdown {
         print!("{}", markdown::section("Allocations (`allocations`)", &table, &verdicts));
     } else {
@@ -99,8 +103,9 @@ fn pairs(allocator: &impl GlobalAlloc, steps: u32) -> Duration {
     start.elapsed()
 }
 
-/// The time that a thread takes, averaged over the threads, which begin together.
-fn on(threads: usize, run: &(dyn Fn() -> Duration + Sync)) -> Duration {
+/// The wall and the CPU time that a thread takes, averaged over the threads, which begin together.
+fn on(threads: usize, run: &(dyn Fn() -> Duration + Sync)) -> BenchResult<[Duration; 2]> {
+    let cpu_before = cpu_time()?;
     let ready = Barrier::new(threads);
     let ready = &ready;
     let times: Vec<Duration> = std::thread::scope(|scope| {
@@ -113,5 +118,6 @@ fn on(threads: usize, run: &(dyn Fn() -> Duration + Sync)) -> Duration {
         let running: Vec<_> = (0..threads).map(spawn).collect();
         running.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
-    times.iter().sum::<Duration>() / u32::try_from(times.len().max(1)).unwrap_or(1)
+    let each = u32::try_from(times.len().max(1))?;
+    Ok([times.iter().sum::<Duration>() / each, cpu_time()?.saturating_sub(cpu_before) / each])
 }

@@ -3,8 +3,10 @@
 use super::Monitor;
 use crate::model::OperationStatus;
 use crate::record::by_id;
+use crate::trackers::by_id as tracked;
+use crate::trackers::by_id::begin::BeginById;
+use crate::trackers::by_id::end::EndById;
 use crate::trackers::by_id::error::OperationIdError;
-use crate::trackers::by_id::{self as tracked, BeginById, EndById};
 
 /// # Operations by id
 ///
