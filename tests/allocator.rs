@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use metrics::{Counter, Histogram, Key, Level, Metadata, Recorder};
-use monitor_core::{Entity, MetricStats, MetricsRecorder, Refusal, TrackFuture, monitor, track_operation};
+use monitor_core::{
+    Entity, MetricStats, MetricsRecorder, Monitor, OperationIdError, Refusal, TrackFuture, monitor, track_operation,
+};
 use tests::{block_on, counts, edge, local, stats, yield_once};
 
 struct Tracked;
@@ -61,6 +63,7 @@ unsafe impl GlobalAlloc for Tracked {
         note_allocation();
         move_on();
         count_by_metrics(layout);
+        begin_and_end();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -127,6 +130,43 @@ fn metrics_that_the_allocator_writes() {
 }
 
 /// A program of its own, so that nobody but this thread allocates while it counts.
+/// An operation by id that each allocation asks for, once it is switched on; and how often it was told.
+static BY_ID: OnceLock<Monitor> = OnceLock::new();
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// An error has memory of its own.
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn begin_and_end() {
+    if let Some(local) = BY_ID.get()
+        && !ASKING.replace(true)
+    {
+        let begun = local.begin("of the allocator", "inside").start();
+        let ended = local.end("of the allocator").finish();
+        let refused = matches!(begun, Err(OperationIdError::Reentrant { .. })) && ended.is_err();
+        REFUSED.fetch_add(u64::from(refused), Ordering::Relaxed);
+        ASKING.set(false);
+    }
+}
+
+/// The table of operations by id takes memory under its lock.
+fn operations_by_id_that_the_allocator_uses() {
+    let local = local();
+    assert!(BY_ID.set(local.clone()).is_ok());
+    for n in 0..500 {
+        let id = format!("{n}");
+        local.begin(&id, "job").worker("w1").start().unwrap();
+        local.step(&id, "first").unwrap();
+        local.end(&id).items(1).finish().unwrap();
+    }
+    assert_eq!(counts(&local, "job"), [500, 500, 0, 0, 0, 0]);
+    assert!(REFUSED.load(Ordering::Relaxed) > 500, "{}", REFUSED.load(Ordering::Relaxed));
+    assert!(stats(&local, "inside").succeeded > 500);
+    assert_eq!(stats(&local, "inside").in_flight(), 0);
+}
+
 fn main() {
     // A deadlock is to end it, not to last. It takes a small part of this.
     #[cfg(unix)]
@@ -163,5 +203,6 @@ fn main() {
     assert_eq!(counts(&monitor(), "of_process"), [1, 1, 0, 0, 0, 0]);
     a_state_machine_that_the_allocator_uses();
     metrics_that_the_allocator_writes();
+    operations_by_id_that_the_allocator_uses();
     println!("test a_tracked_allocator_neither_recurses_nor_deadlocks ... ok");
 }

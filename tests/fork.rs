@@ -17,7 +17,8 @@ mod cases {
     use std::thread;
 
     use monitor_core::{
-        CheckpointErrorKind, Entity, MemoryCheckpoints, Monitor, Refusal, TrackFuture, monitor, track_operation,
+        CheckpointErrorKind, Entity, MemoryCheckpoints, Monitor, OperationIdError, Refusal, TrackFuture, monitor,
+        track_operation,
     };
     use tests::{counts, local, poll_once, stats, yield_once};
 
@@ -544,6 +545,48 @@ mod cases {
         assert_eq!(local.snapshot().errors()[0].pattern, "forks");
     }
 
+    fn operations_by_id_are_the_parents_and_the_child_begins_its_own() {
+        let local = local();
+        local.begin("a", "job").start().unwrap();
+        let (begin, end) = (local.begin("b", "job"), local.end("a"));
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // The lock of the table is held most of the time.
+            let busy = || {
+                while !done.load(Ordering::Relaxed) {
+                    local.begin("busy", "job").start().unwrap();
+                    local.end("busy").finish().unwrap();
+                }
+            };
+            scope.spawn(busy);
+            for _ in 0..20 {
+                forked(|| {
+                    assert!(local.operation_by_id("a").is_none() && local.active().is_empty());
+                    assert!(matches!(local.end("a").finish(), Err(OperationIdError::NeverBegun { .. })));
+                    local.begin("a", "in_child").start().unwrap();
+                    local.step("a", "x").unwrap();
+                    monitor().end("a").finish().unwrap();
+                    assert_eq!(counts(&monitor(), "in_child"), [1, 1, 0, 0, 0, 0]);
+                })
+                .succeeds();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        forked(|| {
+            // Made by the parent, and the child's when it says the last word.
+            assert!(matches!(
+                end.finish(),
+                Err(OperationIdError::AlreadyEnded { .. } | OperationIdError::NeverBegun { .. })
+            ));
+            begin.start().unwrap();
+            assert_eq!(monitor().active().len(), 1);
+        })
+        .succeeds();
+        // The parent's copies of the two were dropped, which is their last word too.
+        assert!(!local.operation_by_id("a").unwrap().is_running() && local.operation_by_id("b").unwrap().is_running());
+        assert_eq!(counts(&local, "in_child"), [0; 6]);
+    }
+
     pub(super) const ALL: &[(&str, fn())] = &[
         // The first: nothing but jobs has told the monitor to look out for forks.
         ("an_inherited_job_does_nothing_in_the_child", an_inherited_job_does_nothing_in_the_child),
@@ -587,6 +630,10 @@ mod cases {
         (
             "inherited_queues_and_caches_of_a_busy_process_hang_nobody",
             inherited_queues_and_caches_of_a_busy_process_hang_nobody,
+        ),
+        (
+            "operations_by_id_are_the_parents_and_the_child_begins_its_own",
+            operations_by_id_are_the_parents_and_the_child_begins_its_own,
         ),
         ("a_backtrace_that_another_thread_takes_hangs_nobody", a_backtrace_that_another_thread_takes_hangs_nobody),
         ("a_child_of_an_error_that_forks_has_errors_with_texts", a_child_of_an_error_that_forks_has_errors_with_texts),

@@ -68,6 +68,7 @@
 //! | for | see |
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
+//! | operations begun here and ended there, by id | [`Monitor::begin`], [`Monitor::end`], [`OperationStatus`], [`OperationIdError`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | one trace through threads, tasks and programs; fields for all that is done for a request | [`Context`], [`InContext`], [`TraceParent`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
@@ -79,6 +80,7 @@
 //! | caches: hits and misses by kind, how large they are | [`Cache`], [`CacheKind`], [`CacheStats`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
+//! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -92,6 +94,7 @@
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
+//! | `alloc` | no | an allocator that counts the memory which each operation asks for |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
@@ -121,11 +124,12 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution, EndedEntity,
-    EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint, Histogram,
-    KindStats, Labels, MetricKind, MetricStats, MetricValue, MonitorStats, OperationRecord, OperationStats, Outcome,
-    ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats, QueueRecent, QueueStats, Refusal, Severity,
-    Snapshot, SpanId, StateMachineStats, StateStats, TraceId, TraceParent, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution,
+    EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint,
+    Histogram, KindStats, Labels, MetricKind, MetricStats, MetricValue, MonitorStats, OperationRecord, OperationStats,
+    OperationStatus, Outcome, ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats, QueueRecent,
+    QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats, StateStats, StepTiming, TraceId, TraceParent,
+    TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -135,6 +139,9 @@ pub use crate::{
     record::call_site::RecordPolicy,
     record::copies::copies,
     store::states::GuardContext,
+    trackers::by_id::begin::BeginById,
+    trackers::by_id::end::EndById,
+    trackers::by_id::error::OperationIdError,
     trackers::caches::{Cache, CacheKind},
     trackers::context::{Context, FutureInContext, InContext},
     trackers::errors::ErrorBuilder,
@@ -167,6 +174,12 @@ pub use crate::trackers::progress::TrackProgressStream;
 
 #[cfg(all(feature = "macros", not(loom)))]
 pub use monitor_macros::{MonitorState, track_operation, track_operations};
+
+/// An allocator that counts the memory which each operation asks for.
+#[cfg(all(feature = "alloc", not(loom)))]
+pub mod alloc {
+    pub use crate::record::allocations::TrackedAllocator;
+}
 
 /// What the attributes expand to. Not for direct use: it may change with any version.
 #[cfg(not(loom))]

@@ -11,6 +11,7 @@
 //! | `figures` | those sums as users read them: counts, times, rates |
 //! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
 //! | `active` | what runs now |
+//! | `by_id` | operations that are begun in one place and ended in another |
 //! | `error_group`, `progress`, `state_machine` | errors by group, how far long jobs are, in which state each thing is |
 //! | `queue`, `cache`, `metric` | queues, caches, the host's own metrics |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
@@ -25,6 +26,7 @@
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
+mod by_id;
 mod cache;
 mod cache_section;
 mod distribution;
@@ -57,6 +59,7 @@ mod trace;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
+pub use by_id::{ByIdDetail, OperationStatus, StepTiming};
 #[cfg(test)]
 pub(crate) use cache::example as cache_example;
 pub use cache::{CacheKindStats, CacheLookups, CacheStats};

@@ -63,6 +63,11 @@ pub struct MonitorStats {
     pub overflow_metric_series: u64,
     /// Descriptions of metrics that were not kept, because as many were as the cap allows.
     pub metric_descriptions_dropped: u64,
+    /// Operations by id that did not begin or end as they should have, and nobody was told: the builder was dropped
+    /// instead of [`start`](crate::BeginById::start) or [`finish`](crate::EndById::finish).
+    pub by_id_errors: u64,
+    /// Ends of operations by id that are no longer remembered, because newer ones have come.
+    pub by_id_displaced: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

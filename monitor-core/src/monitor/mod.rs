@@ -1,6 +1,7 @@
 //! The hub: [`Monitor`], its builder, and the one that the process has by itself.
 
 mod builder;
+mod by_id;
 mod caches;
 mod errors;
 mod progress;

@@ -95,6 +95,8 @@ impl Figures {
             totals.started = totals.started.saturating_add(cell.started.get());
             totals.items = totals.items.saturating_add(cell.items.get());
             totals.bytes = totals.bytes.saturating_add(cell.bytes.get());
+            totals.allocations = totals.allocations.saturating_add(cell.allocations.get());
+            totals.allocated_bytes = totals.allocated_bytes.saturating_add(cell.allocated_bytes.get());
             totals.polls = totals.polls.saturating_add(cell.polls.get());
             totals.busy_ns = totals.busy_ns.saturating_add(cell.busy_ns.get());
             totals.total_ns = totals.total_ns.wrapping_add(cell.total_ns.get());
@@ -214,6 +216,7 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             state: ActiveState::Running,
             polls: 0,
             busy_time: Duration::ZERO,
+            by_id: None,
         })
     };
     let mut seen = HashMap::new();
@@ -256,6 +259,13 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
                 (operation.polls, operation.busy_time) = (task.polls, busy_time);
                 found.push(operation);
             }
+        }
+    }
+    for entry in recorder.by_id.running() {
+        if let Some(call) = &entry.call
+            && let Some(operation) = describe(call.series, call.id, entry.since, GROUND, Some(&call.lineage))
+        {
+            found.push(ActiveOperation { by_id: Some(entry.detail(anchor)), ..operation });
         }
     }
     for parked in recorder.parked.read() {
@@ -310,6 +320,7 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
         context: raw.lineage.fields().to_vec(),
         error: detail.and_then(|detail| detail.error.clone()),
         thread: (!raw.thread.is_empty()).then(|| raw.thread.to_string()),
+        by_id: detail.and_then(|detail| detail.by_id.clone()),
     }
 }
 
@@ -350,6 +361,8 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         overflow_metric_series: metrics.overflow_series,
         metric_descriptions_dropped: metrics.descriptions_dropped,
         names_changed: load(&counts.names_changed).saturating_add(metrics.names_changed),
+        by_id_errors: load(&counts.by_id_errors),
+        by_id_displaced: recorder.by_id.displaced(),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,
         bytes_held: recorder.shards.iter().map(|shard| shard.bytes_held() as u64).sum(),

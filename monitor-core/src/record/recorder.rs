@@ -15,6 +15,7 @@ use super::budget::NEVER;
 use super::cell::Recording;
 use super::fork;
 use super::journal::Recent;
+use super::lineage::Lineage;
 use super::parked::Parked;
 use super::registry::{Found, Identity, Limits, Registry, Series};
 use super::roster::Roster;
@@ -22,6 +23,7 @@ use super::shard;
 use super::tsc;
 use crate::base::clock::Clock;
 use crate::store::Stores;
+use crate::store::by_id::OperationsById;
 use crate::store::errors::{DEFAULT_GROUPS, DEFAULT_QUIET};
 
 /// A shard of a recorder, and the right to write to it.
@@ -48,6 +50,7 @@ pub(crate) struct Recorder {
     pub(crate) parked: Parked,
     pub(crate) service: Mutex<String>,
     pub(crate) stores: Stores,
+    pub(crate) by_id: OperationsById<ById>,
     enabled: AtomicBool,
     pub(crate) backtraces: AtomicBool,
     max_operations: AtomicUsize,
@@ -65,6 +68,14 @@ pub(crate) struct Recorder {
     generation: usize,
 }
 
+/// What a recorder knows an operation by that is begun and ended by id.
+#[derive(Clone, Debug)]
+pub(crate) struct ById {
+    pub(crate) id: u64,
+    pub(crate) series: u32,
+    pub(crate) lineage: Lineage,
+}
+
 /// Rare events, counted by whoever meets them.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -72,6 +83,7 @@ pub(crate) struct Counts {
     pub(crate) callbacks_panicked: AtomicU64,
     pub(crate) traceparents_ignored: AtomicU64,
     pub(crate) names_changed: AtomicU64,
+    pub(crate) by_id_errors: AtomicU64,
 }
 
 /// What a monitor is built from.
@@ -124,6 +136,7 @@ impl Recorder {
             parked: Parked::new(),
             service: Mutex::new(String::new()),
             stores: Stores::default(),
+            by_id: OperationsById::default(),
             enabled: AtomicBool::new(true),
             backtraces: AtomicBool::new(false),
             max_operations: AtomicUsize::new(0),

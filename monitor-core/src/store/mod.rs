@@ -1,9 +1,10 @@
-//! What a monitor keeps beside the shards of its threads: groups of errors, progress, state machines, queues, caches, the
-//! host's own metrics.
+//! What a monitor keeps beside the shards of its threads: groups of errors, progress, state machines, operations by id,
+//! queues, caches, the host's own metrics.
 //!
 //! Each store is bounded, knows nothing of the others and of what runs, and takes the time as an argument. Their locks
 //! are held for moments, and no code of the host runs under one.
 
+pub(crate) mod by_id;
 pub(crate) mod caches;
 pub(crate) mod errors;
 #[cfg(feature = "metrics")]
