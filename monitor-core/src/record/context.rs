@@ -167,7 +167,7 @@ pub(crate) fn here() -> Here {
             call = call.or_else(|| {
                 // SAFETY: a frame of this thread's stack has a cell of this shard.
                 let cell = unsafe { frame.cell().as_ref() }?;
-                Some(Caller { id, series: cell.series, home: holder.recorder().address() })
+                Some(Caller { id, span: span_of(id), series: cell.series, home: holder.recorder().address() })
             });
         }
         if let Some(scope) = scope.filter(|scope| scope.mark == id) {
@@ -198,7 +198,7 @@ impl Here {
 
     /// The span of that call, or that of another program on whose behalf it is done.
     pub(crate) fn span(&self) -> Option<SpanId> {
-        let own = self.call.map(|call| span_of(call.id));
+        let own = self.call.map(|call| call.span);
         own.or_else(|| self.lineage.as_ref().and_then(Lineage::span))
     }
 }

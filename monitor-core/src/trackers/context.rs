@@ -12,7 +12,7 @@ use crate::model::{FieldValue, SpanId, TraceId, TraceParent};
 use crate::record::context::{here, poll_in, run_in};
 use crate::record::errors::MAX_CONTEXT;
 use crate::record::failure::bounded_fields;
-use crate::record::lineage::{ContextData, new_trace};
+use crate::record::lineage::{self, ContextData};
 use crate::record::local;
 use crate::record::recorder::RecorderRef;
 
@@ -79,7 +79,7 @@ impl Context {
     /// A new trace that begins here.
     #[must_use]
     pub fn new_trace() -> Context {
-        Context::of(ContextData::of_trace(new_trace(), None))
+        Context::of(begun_here())
     }
 
     /// The trace that a request from another program belongs to, from its header `traceparent`.
@@ -126,7 +126,7 @@ impl Context {
     }
 
     fn changed(self, change: impl FnOnce(&mut ContextData)) -> Context {
-        let mut data = self.data.unwrap_or_else(|| Arc::new(ContextData::of_trace(new_trace(), None)));
+        let mut data = self.data.unwrap_or_else(|| Arc::new(begun_here()));
         change(Arc::make_mut(&mut data));
         Context { data: Some(data), recorder: self.recorder }
     }
@@ -206,6 +206,13 @@ impl Context {
     pub fn wrap<R, F: FnOnce() -> R>(self, f: F) -> impl FnOnce() -> R + use<R, F> {
         move || self.in_context(f)
     }
+}
+
+/// A new trace.
+fn begun_here() -> ContextData {
+    // Nothing else may have been used before, and a forked child must not go on with the traces of its parent.
+    local::watch_forks();
+    ContextData::of_trace(lineage::new_trace(), None)
 }
 
 /// The trace that a request belongs to.
