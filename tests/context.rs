@@ -458,3 +458,35 @@ fn a_guard_held_across_an_await_waits_with_the_future_in_context() {
     assert_eq!((of["inside"].parent, of["between"].parent), (Some(of["held"].id), None));
     assert_eq!((of["inside"].trace_id, of["held"].trace_id), (header_trace(), header_trace()));
 }
+
+#[test]
+fn what_goes_out_keeps_to_the_specification() {
+    let request = |header: &str| Context::from_traceparent(header);
+    // Flags that version 00 does not know are zero in what is sent.
+    for (flags, sent) in [("00", "00"), ("01", "01"), ("02", "00"), ("ff", "01")] {
+        let header = HEADER.replace("-01", &format!("-{flags}"));
+        assert_eq!(request(&header).traceparent().unwrap().to_string(), HEADER.replace("-01", &format!("-{sent}")));
+    }
+    assert_eq!(request(&(HEADER.replacen("00", "cc", 1) + "-x")).traceparent().unwrap().to_string(), HEADER);
+    // Without the trace that it was sent for, a state is none.
+    assert_eq!(request("garbage").with_tracestate("vendor=1").tracestate(), None);
+    for none in ["", " ", "a=1\r\nCookie: b", "a=\u{e9}"] {
+        assert_eq!(request(HEADER).with_tracestate(none).tracestate(), None, "{none:?}");
+    }
+    // Whole entries are left out of one that is too long: the long ones, and then those at the end.
+    let (long, short) = (format!("long={}", "x".repeat(124)), |n: usize| format!("k{n}={}", "x".repeat(90)));
+    let header = [short(0), long, short(1), short(2), short(3), short(4), short(5)].join(",");
+    let kept = [short(0), short(1), short(2), short(3), short(4)].join(",");
+    assert_eq!(request(HEADER).with_tracestate(&header).tracestate(), Some(&*kept));
+    let fits = "x".repeat(512);
+    assert_eq!(request(HEADER).with_tracestate(&fits).tracestate(), Some(&*fits));
+}
+
+#[test]
+fn contexts_and_their_futures_go_where_programs_need_them() {
+    fn everywhere<T: Send + Sync + Unpin + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static>(_: &T) {}
+    everywhere(&Context::current());
+    everywhere(&std::future::ready(()).in_context(Context::current()));
+    let wrapped = Context::current().wrap(|| 1);
+    everywhere(&wrapped);
+}

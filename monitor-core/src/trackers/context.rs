@@ -19,6 +19,9 @@ use crate::record::recorder::RecorderRef;
 /// Longest `tracestate` that is passed on, in bytes: what the specification asks for at the least.
 const MAX_STATE_BYTES: usize = 512;
 
+/// Entries over that length are the first to be left out of one that is too long.
+const LONG_ENTRY_BYTES: usize = 128;
+
 /// On whose behalf work is done: its trace, the operation that it belongs to, and fields that go with it.
 ///
 /// Work inside an operation belongs to it by itself: on the same thread, and in a future that is tracked, wherever that
@@ -99,11 +102,17 @@ impl Context {
         )
     }
 
-    /// The header `tracestate` that came with `traceparent`, to be passed on as it is. One over 512 bytes is not, as the
-    /// specification allows.
+    /// The header `tracestate` that came with `traceparent`, to be passed on as it is.
+    ///
+    /// As the specification asks, it is ignored if the `traceparent` was (then it speaks of another trace), if it is empty,
+    /// and if it is not printable ASCII. Of one over 512 bytes whole entries are left out: first those over 128 bytes, then
+    /// those at the end.
     #[must_use]
     pub fn with_tracestate(self, header: &str) -> Context {
-        self.changed(|data| data.state = (header.len() <= MAX_STATE_BYTES).then(|| header.into()))
+        if self.data.as_ref().is_none_or(|data| data.remote.is_none()) {
+            return self;
+        }
+        self.changed(|data| data.state = bounded_state(header))
     }
 
     /// With a field that every record and error inside has, and every log line that is written with their ids.
@@ -206,6 +215,28 @@ impl Context {
     pub fn wrap<R, F: FnOnce() -> R>(self, f: F) -> impl FnOnce() -> R + use<R, F> {
         move || self.in_context(f)
     }
+}
+
+/// As much of the header `tracestate` as is passed on.
+fn bounded_state(header: &str) -> Option<Box<str>> {
+    let header = header.trim_matches([' ', '\t']);
+    if header.is_empty() || header.bytes().any(|byte| !matches!(byte, b' '..=b'~' | b'\t')) {
+        return None;
+    }
+    if header.len() <= MAX_STATE_BYTES {
+        return Some(header.into());
+    }
+    let mut kept = String::new();
+    for entry in header.split(',').filter(|entry| entry.len() <= LONG_ENTRY_BYTES) {
+        if kept.len() + entry.len() + usize::from(!kept.is_empty()) > MAX_STATE_BYTES {
+            break;
+        }
+        if !kept.is_empty() {
+            kept.push(',');
+        }
+        kept.push_str(entry);
+    }
+    Some(kept.into()).filter(|kept: &Box<str>| !kept.is_empty())
 }
 
 /// A new trace.
