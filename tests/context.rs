@@ -490,3 +490,15 @@ fn contexts_and_their_futures_go_where_programs_need_them() {
     let wrapped = Context::current().wrap(|| 1);
     everywhere(&wrapped);
 }
+
+#[test]
+fn a_scope_of_the_same_monitor_changes_no_parent_in_a_context() {
+    let local = local();
+    local.scope(|| {
+        Context::from_traceparent(HEADER).in_context(|| {
+            local.track("a", |_| local.scope(|| local.track("b", |_| ())));
+        });
+    });
+    let of = records(&local);
+    assert_eq!((of["b"].parent, of["b"].trace_id), (Some(of["a"].id), header_trace()));
+}

@@ -149,6 +149,11 @@ pub(crate) fn with_borrowed<R>(recorder: &RecorderRef, f: impl FnOnce(Holder<'_>
     Some(result)
 }
 
+/// Whether this thread records into a certain recorder now.
+pub(crate) fn is_in(recorder: &Recorder) -> bool {
+    current().is_some_and(|holder| std::ptr::eq(holder.recorder(), recorder))
+}
+
 /// Runs `f` with everything that this thread records going to a certain recorder.
 pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
     struct Leave {
@@ -165,7 +170,7 @@ pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
         }
     }
 
-    if recorder.is_inherited() || current().is_some_and(|holder| std::ptr::eq(holder.recorder(), recorder)) {
+    if recorder.is_inherited() || is_in(recorder) {
         return f();
     }
     let recorder = RecorderRef::to(recorder);
