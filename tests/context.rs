@@ -460,6 +460,228 @@ fn a_guard_held_across_an_await_waits_with_the_future_in_context() {
 }
 
 #[test]
+fn a_trace_in_an_empty_context_stays_one_when_its_first_call_ends_early() {
+    let local = local();
+    local.scope(|| {
+        local.track("around", |_| {
+            Context::default().in_context(|| {
+                let first = local.operation("first").start();
+                let second = local.operation("second").start();
+                let trace = Context::current().trace_id();
+                first.succeed();
+                assert_eq!(Context::current().trace_id(), trace);
+                assert_eq!(local.active()[1].trace_id, trace);
+                second.succeed();
+            });
+        });
+    });
+    let of = records(&local);
+    assert_eq!(of["second"].trace_id, of["first"].trace_id);
+    assert_ne!(of["second"].trace_id, of["around"].trace_id);
+}
+
+#[test]
+fn guards_that_outlive_an_empty_context_are_of_the_trace_that_began_in_it() {
+    let local = local();
+    local.scope(|| {
+        local.track("around", |_| {
+            let (first, second) =
+                Context::default().in_context(|| (local.operation("first").start(), local.operation("second").start()));
+            first.succeed();
+            second.succeed();
+        });
+    });
+    let of = records(&local);
+    assert_ne!(of["first"].trace_id, of["around"].trace_id);
+    assert_eq!(of["second"].trace_id, of["first"].trace_id);
+}
+
+#[test]
+fn a_guard_that_waits_in_an_empty_context_stays_of_its_trace() {
+    let local = local();
+    local.scope(|| {
+        let first = local.operation("outermost").start();
+        let mut future = Box::pin(
+            async {
+                let early = monitor().operation("early").start();
+                let held = monitor().operation("held").start();
+                early.succeed();
+                yield_once().await;
+                monitor().track("inside", |_| ());
+                held.succeed();
+            }
+            .in_context(Context::default()),
+        );
+        assert!(poll_once(future.as_mut()).is_pending());
+        // At another place of the stack.
+        local.track("between", |_| local.track("deeper", |_| assert!(poll_once(future.as_mut()).is_ready())));
+        first.succeed();
+    });
+    let of = records(&local);
+    assert_ne!(of["early"].trace_id, of["outermost"].trace_id);
+    assert_eq!((of["held"].trace_id, of["inside"].trace_id), (of["early"].trace_id, of["early"].trace_id));
+}
+
+/// Runs `f` inside of so many calls, the innermost of which ends when `f` drops its guard.
+fn inside_of(local: &Monitor, depth: usize, f: impl FnOnce(Vec<monitor_core::Operation>)) {
+    f((0..depth).map(|_| local.operation("nested").start()).collect());
+}
+
+#[test]
+fn on_a_full_stack_a_context_holds_also_when_room_comes_inside() {
+    let local = local();
+    local.scope(|| {
+        inside_of(&local, 63, |mut guards| {
+            Context::from_traceparent(HEADER).in_context(|| {
+                drop(guards.pop());
+                local.track("in context", |_| {
+                    assert_eq!(Context::current().trace_id(), header_trace());
+                    drop(guards.pop());
+                    Context::new_trace().in_context(|| {
+                        assert_ne!(Context::current().trace_id(), header_trace());
+                        local.track("deeper", |_| ());
+                    });
+                    assert_eq!(Context::current().trace_id(), header_trace());
+                });
+            });
+            local.track("afterwards", |_| {
+                assert_eq!(local.active().len(), 62, "there is room again");
+            });
+            drop(guards);
+        });
+    });
+    let of = records(&local);
+    assert_eq!(of["in context"].trace_id, header_trace());
+    assert_ne!(of["deeper"].trace_id, header_trace());
+    assert_eq!(of["afterwards"].trace_id, of["nested"].trace_id);
+    assert!(of["afterwards"].parent.is_some());
+}
+
+#[test]
+fn on_a_full_stack_a_future_is_of_the_trace_that_it_began_in() {
+    let local = local();
+    local.scope(|| {
+        let mut waiting = Box::pin(
+            async {
+                yield_once().await;
+                monitor().track("inside", |_| ());
+            }
+            .tracked("waiting"),
+        );
+        Context::from_traceparent(HEADER).in_context(|| {
+            inside_of(&local, 63, |_guards| {
+                block_on(async { monitor().track("in ready", |_| ()) }.tracked("ready"));
+                assert!(poll_once(waiting.as_mut()).is_pending());
+            });
+        });
+        inside_of(&local, 63, |mut guards| {
+            let future = async {
+                drop(guards.pop());
+                waiting.await;
+            };
+            block_on(future);
+            drop(guards);
+        });
+    });
+    let of = records(&local);
+    for name in ["ready", "in ready", "waiting", "inside"] {
+        assert_eq!(of[name].trace_id, header_trace(), "{name}");
+    }
+}
+
+/// An error whose text ends a call.
+struct Ending(std::cell::RefCell<Vec<monitor_core::Operation>>);
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        drop(self.0.borrow_mut().pop());
+        f.write_str("it ended the calls around")
+    }
+}
+
+#[test]
+fn a_call_whose_caller_ends_meanwhile_is_of_its_trace() {
+    let local = local();
+    local.scope(|| {
+        for (caller, callee) in [("a", "b"), ("in context", "c")] {
+            let begin = || {
+                let caller = local.operation(caller).start();
+                let callee = local.operation(callee).start();
+                callee.fail_with(&Ending(vec![caller].into()));
+            };
+            if caller == "a" { begin() } else { Context::from_traceparent(HEADER).in_context(begin) }
+        }
+        Context::from_traceparent(HEADER).in_context(|| {
+            local.track("around", |_| {
+                Context::default().in_context(|| {
+                    let caller = local.operation("d").start();
+                    local.operation("e").start().fail_with(&Ending(vec![caller].into()));
+                });
+            });
+        });
+    });
+    let of = records(&local);
+    assert_eq!(of["b"].trace_id, of["a"].trace_id);
+    assert_eq!((of["c"].trace_id, of["in context"].trace_id), (header_trace(), header_trace()));
+    assert_eq!(of["e"].trace_id, of["d"].trace_id);
+    assert_eq!(of["b"].parent, Some(of["a"].id));
+}
+
+#[test]
+fn a_scope_of_the_same_monitor_changes_no_parent_in_a_context() {
+    let local = local();
+    local.scope(|| {
+        Context::from_traceparent(HEADER).in_context(|| {
+            local.track("a", |_| local.scope(|| local.track("b", |_| ())));
+        });
+    });
+    let of = records(&local);
+    assert_eq!((of["b"].parent, of["b"].trace_id), (Some(of["a"].id), header_trace()));
+}
+
+#[test]
+fn a_call_in_another_monitors_scope_has_one_trace_wherever_it_is_shown() {
+    let (outer, inner) = (local(), local());
+    let other = inner.clone();
+    outer.scope(|| {
+        block_on(
+            async {
+                yield_once().await;
+                other.scope(|| {
+                    let op = other.operation("inside").start();
+                    let (shown, here) = (other.active()[0].trace_id, Context::current().trace_id());
+                    op.succeed();
+                    let recorded = records(&other)["inside"].trace_id;
+                    assert_eq!((shown, here), (recorded, recorded));
+                });
+            }
+            .tracked("future"),
+        );
+    });
+}
+
+#[test]
+fn a_guard_that_a_future_gives_out_goes_on_running() {
+    let local = local();
+    local.scope(|| {
+        let mut future = Box::pin(
+            async {
+                yield_once().await;
+                monitor().operation("given").start()
+            }
+            .in_context(Context::from_traceparent(HEADER)),
+        );
+        assert!(poll_once(future.as_mut()).is_pending());
+        let std::task::Poll::Ready(guard) = poll_once(future.as_mut()) else { panic!("it is ready") };
+        drop(future);
+        let active = local.active();
+        assert_eq!(active.len(), 1);
+        assert_eq!((active[0].state, active[0].trace_id), (monitor_core::ActiveState::Running, header_trace()));
+        drop(guard);
+    });
+}
+
+#[test]
 fn what_goes_out_keeps_to_the_specification() {
     let request = |header: &str| Context::from_traceparent(header);
     // Flags that version 00 does not know are zero in what is sent.
@@ -489,16 +711,4 @@ fn contexts_and_their_futures_go_where_programs_need_them() {
     everywhere(&std::future::ready(()).in_context(Context::current()));
     let wrapped = Context::current().wrap(|| 1);
     everywhere(&wrapped);
-}
-
-#[test]
-fn a_scope_of_the_same_monitor_changes_no_parent_in_a_context() {
-    let local = local();
-    local.scope(|| {
-        Context::from_traceparent(HEADER).in_context(|| {
-            local.track("a", |_| local.scope(|| local.track("b", |_| ())));
-        });
-    });
-    let of = records(&local);
-    assert_eq!((of["b"].parent, of["b"].trace_id), (Some(of["a"].id), header_trace()));
 }

@@ -63,6 +63,14 @@ impl Lineage {
         }
     }
 
+    /// The call that the trace of a call began with, as far as it is told by calls and not by a context.
+    pub(crate) fn root_for(&self, call: u64) -> u64 {
+        match self {
+            Self::Root(root) => *root,
+            Self::Context(_) => call,
+        }
+    }
+
     pub(crate) fn fields(&self) -> &[(String, FieldValue)] {
         match self {
             Self::Root(_) => &[],

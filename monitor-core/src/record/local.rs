@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use super::cell::Cell;
 use super::fork;
-use super::lineage::{self, Lineage};
+use super::lineage;
 use super::quiet::{self, quietly, quietly_or_not};
 use super::recorder::{self, Holder, Recorder, RecorderRef, Shard};
 use super::roster::Seat;
-use super::scope::lineage_of;
+use super::scope::{lineages_above, take_lineage};
+use super::stack::GROUND;
 
 type Slot = *const Seat<Shard>;
 
@@ -74,13 +75,9 @@ impl Drop for Claimed {
             let seat = unsafe { &*seat };
             // Guards that are still held somewhere find their frames among the parked ones.
             quietly_or_not(|| {
-                // Before any is taken: those above one that is gone would be without their beginning.
-                let lineage = |id| (id, lineage_of(&seat.stack, std::ptr::from_ref(seat).cast(), id, id));
-                let mut lineages: Vec<_> = seat.stack.top_down().map(|frame| lineage(frame.id())).collect();
+                let mut lineages = lineages_above(&seat.stack, GROUND);
                 seat.stack.take_all(|frame, id, below| {
-                    let known = lineages.iter().position(|(known, _)| *known == id);
-                    let lineage = known.map_or(Lineage::Root(id), |at| lineages.swap_remove(at).1);
-                    recorder.parked.park(frame, id, below, false, lineage);
+                    recorder.parked.park(frame, id, below, false, take_lineage(&mut lineages, id));
                 });
             });
             seat.release();

@@ -204,10 +204,11 @@ impl Context {
         }
     }
 
-    fn poll_in<R>(&self, waiting: &mut Vec<u64>, f: impl FnOnce() -> R) -> R {
+    fn poll_in<R>(&self, waiting: &mut Vec<u64>, f: impl FnOnce() -> R, suspended: impl FnOnce(&R) -> bool) -> R {
+        let poll = || poll_in(self.data.as_ref(), waiting, f, suspended);
         match &self.recorder {
-            Some(recorder) => local::scope(recorder, || poll_in(self.data.as_ref(), waiting, f)),
-            None => poll_in(self.data.as_ref(), waiting, f),
+            Some(recorder) => local::scope(recorder, poll),
+            None => poll(),
         }
     }
 
@@ -236,7 +237,7 @@ fn bounded_state(header: &str) -> Option<Box<str>> {
         }
         kept.push_str(entry);
     }
-    Some(kept.into()).filter(|kept: &Box<str>| !kept.is_empty())
+    if kept.is_empty() { None } else { Some(kept.into()) }
 }
 
 /// A new trace.
@@ -300,7 +301,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let future = &mut this.future;
-            this.context.poll_in(this.waiting, || future.set(None));
+            this.context.poll_in(this.waiting, || future.set(None), |()| false);
         }
     }
 }
@@ -311,10 +312,11 @@ impl<F: Future> Future for FutureInContext<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let future = this.future;
-        this.context.poll_in(this.waiting, || match future.as_pin_mut() {
+        let poll = || match future.as_pin_mut() {
             Some(future) => future.poll(cx),
             None => Poll::Pending,
-        })
+        };
+        this.context.poll_in(this.waiting, poll, Poll::is_pending)
     }
 }
 
