@@ -712,3 +712,107 @@ fn contexts_and_their_futures_go_where_programs_need_them() {
     let wrapped = Context::current().wrap(|| 1);
     everywhere(&wrapped);
 }
+
+/// A thread that begins and ends calls, enters contexts and sends guards away in any order, beside what it expects: each
+/// call has for ever the trace that it began in.
+struct Walk {
+    local: Monitor,
+    random: u64,
+    /// Calls that run: the guard, its trace, the context that it began in.
+    running: Vec<(monitor_core::Operation, Option<TraceId>, usize)>,
+    /// Contexts that the thread is in: a number, and its trace.
+    within: Vec<(usize, Option<TraceId>)>,
+    contexts: usize,
+    ended: HashMap<u64, Option<TraceId>>,
+    steps_left: usize,
+}
+
+impl Walk {
+    fn below(&mut self, n: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random % n as u64).unwrap_or(0)
+    }
+
+    /// The trace that a call has which begins now, if it is told yet.
+    fn expected(&self) -> Option<TraceId> {
+        let (here, trace) = self.within[self.within.len() - 1];
+        trace.or_else(|| self.running.iter().find(|(.., began)| *began == here)?.1)
+    }
+
+    fn step(&mut self) {
+        match self.below(8) {
+            0..3 if self.running.len() < 40 => {
+                let expected = self.expected();
+                let guard = self.local.operation("step").record(RecordPolicy::All).start();
+                let trace = Context::current().trace_id();
+                assert!(trace.is_some() && expected.is_none_or(|expected| Some(expected) == trace));
+                assert!(expected.is_some() || self.ended.values().all(|other| *other != trace));
+                let here = self.within[self.within.len() - 1].0;
+                self.running.push((guard, trace, here));
+            }
+            3..6 if !self.running.is_empty() => {
+                let at = self.below(self.running.len());
+                let (guard, trace, _) = self.running.remove(at);
+                self.ended.insert(guard.id(), trace);
+                match self.below(4) {
+                    0 => _ = thread::scope(|scope| scope.spawn(|| drop(guard)).join()),
+                    1 => guard.fail_with("on purpose"),
+                    _ => guard.succeed(),
+                }
+            }
+            6 if self.within.len() < 8 => {
+                let context = match self.below(4) {
+                    0 => Context::default(),
+                    1 => Context::current(),
+                    2 => Context::current().with_field("more", true),
+                    _ => Context::new_trace(),
+                };
+                self.contexts += 1;
+                self.within.push((self.contexts, context.trace_id()));
+                let steps = self.below(30);
+                context.in_context(|| self.steps(steps));
+                self.within.pop();
+            }
+            _ => {}
+        }
+    }
+
+    fn steps(&mut self, steps: usize) {
+        for _ in 0..steps {
+            let Some(left) = self.steps_left.checked_sub(1) else { return };
+            self.steps_left = left;
+            self.step();
+            assert_eq!(Context::current().trace_id(), self.expected());
+            let active: HashMap<_, _> = self.local.active().into_iter().map(|call| (call.id, call.trace_id)).collect();
+            let running: HashMap<_, _> = self.running.iter().map(|(guard, trace, _)| (guard.id(), *trace)).collect();
+            assert_eq!(active, running);
+        }
+    }
+}
+
+#[test]
+fn whatever_the_order_each_call_keeps_the_trace_that_it_began_in() {
+    for seed in 1..=100_u64 {
+        let local = Monitor::builder().recent_capacity(1_000).build().unwrap();
+        let mut walk = Walk {
+            local: local.clone(),
+            random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            running: Vec::new(),
+            within: vec![(0, None)],
+            contexts: 0,
+            ended: HashMap::new(),
+            steps_left: 300,
+        };
+        local.scope(|| walk.steps(usize::MAX));
+        let left = std::mem::take(&mut walk.running);
+        walk.ended.extend(left.iter().map(|(guard, trace, _)| (guard.id(), *trace)));
+        drop(left);
+        let records = local.recent(usize::MAX);
+        assert_eq!(records.len(), walk.ended.len(), "seed {seed}");
+        for record in records {
+            assert_eq!(Some(record.trace_id), walk.ended.get(&record.id).copied(), "seed {seed}");
+        }
+    }
+}
