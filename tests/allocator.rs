@@ -145,6 +145,8 @@ fn begin_and_end() {
     {
         let begun = local.begin("of the allocator", "inside").start();
         let ended = local.end("of the allocator").finish();
+        // One that the thread may be just about to read itself.
+        let _ = (local.operation_by_id("asked"), local.end("asked before").finish());
         let refused = matches!(begun, Err(OperationIdError::Reentrant { .. })) && ended.is_err();
         REFUSED.fetch_add(u64::from(refused), Ordering::Relaxed);
         ASKING.set(false);
@@ -161,7 +163,16 @@ fn operations_by_id_that_the_allocator_uses() {
         local.step(&id, "first").unwrap();
         local.end(&id).items(1).finish().unwrap();
     }
-    assert_eq!(counts(&local, "job"), [500, 500, 0, 0, 0, 0]);
+    local.begin("asked before", "job").start().unwrap();
+    local.end("asked before").finish().unwrap();
+    for _ in 0..100 {
+        local.begin("asked", "job").worker("w1").start().unwrap();
+        local.step("asked", "first").unwrap();
+        assert!(local.operation_by_id("asked").is_some_and(|status| status.is_running()));
+        local.end("asked").finish().unwrap();
+        assert!(local.end("asked").finish().is_err());
+    }
+    assert_eq!(counts(&local, "job"), [601, 601, 0, 0, 0, 0]);
     assert!(REFUSED.load(Ordering::Relaxed) > 500, "{}", REFUSED.load(Ordering::Relaxed));
     assert!(stats(&local, "inside").succeeded > 500);
     assert_eq!(stats(&local, "inside").in_flight(), 0);

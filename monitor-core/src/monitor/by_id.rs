@@ -48,7 +48,7 @@ impl Monitor {
     ///
     /// # Errors
     /// [`NeverBegun`](OperationIdError::NeverBegun), [`AlreadyEnded`](OperationIdError::AlreadyEnded),
-    /// [`InvalidId`](OperationIdError::InvalidId).
+    /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn step(&self, id: &str, name: &str) -> Result<(), OperationIdError> {
         tracked::step(&self.recorder(), id, name)
     }

@@ -34,14 +34,15 @@ use super::local::current;
 ///
 /// - What an operation called from inside asks for is that one's, as with self time. A future is charged for what is
 ///   asked for while it is polled.
-/// - An operation is charged where it is on a thread's stack: threads that it starts are not in it, nor is an operation
-///   of a monitor outside of that monitor's scope, and one nested deeper than 63 counts for the deepest that is not.
+/// - An operation is charged where it is on a thread's stack: threads that it starts are not in it, also not within its
+///   [`Context`](crate::Context), nor is an operation of a monitor outside of that monitor's scope, and one nested deeper
+///   than 63 counts for the deepest that is not.
 /// - A block that grows counts as one allocation of the bytes it grows by. One that shrinks, and what is given back, is
 ///   not counted: memory is often freed by another operation than the one that asked for it, on another thread or much
 ///   later, so a difference of the two would say nothing of either. The figures say who asks, not who holds.
 /// - Requests that fail count nothing. What the monitor takes itself to record, to register or to read is left out. What
-///   it is given to keep counts for whoever gives it: fields and labels of a builder, the name of a future, an error's
-///   text.
+///   it is given to keep counts for whoever gives it: fields and labels of a builder, the texts of an operation by
+///   id, the name of a future, an error's text.
 ///
 /// It costs up to 3 ns an allocation and nothing for giving memory back, and takes no lock.
 #[derive(Clone, Copy, Debug, Default)]

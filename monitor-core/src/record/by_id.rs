@@ -4,8 +4,6 @@
 //! counted as begun on the shard of the thread that begins it and as ended on that of the thread that ends it. What is
 //! known of it in between is in the [store](crate::store::by_id): nothing there keeps the recorder alive.
 
-use std::sync::Arc;
-
 use super::call::{add_extras, count_outcome, meet};
 use super::call_site::RecordPolicy;
 use super::context::here;
@@ -44,7 +42,8 @@ pub(crate) fn begin(recorder: &RecorderRef, plan: Plan, identity: &Identity<'_>)
         let cell = meet(holder, identity, RecordPolicy::Auto.recording(), None).ok_or(Refused::Reentrant)?;
         let id = holder.next_number();
         // It belongs to the trace in which it is begun, wherever it ends.
-        let lineage = here().into_data().map_or(Lineage::Root(id), Lineage::Context);
+        let here = here();
+        let lineage = quietly(|| here.into_data()).flatten().map_or(Lineage::Root(id), Lineage::Context);
         let call = ById { id, series: cell.series, lineage };
         let entry = Entry::new(plan, Some(call), holder.now());
         in_store(|| store.begin(entry, || cell.started.add(1)))
@@ -52,14 +51,24 @@ pub(crate) fn begin(recorder: &RecorderRef, plan: Plan, identity: &Identity<'_>)
     begun.unwrap_or(Err(Refused::Reentrant))
 }
 
-/// Ends an operation, and counts it where it was begun by the recorder.
-pub(crate) fn end(recorder: &RecorderRef, id: &str, end: End, extras: EndExtras<'_>) -> Result<Arc<Entry>, Refused> {
+/// Ends an operation, counts it where it was begun by the recorder, and says how it ended.
+pub(crate) fn end(
+    recorder: &RecorderRef,
+    id: &str,
+    end: End,
+    extras: EndExtras<'_>,
+) -> Result<OperationStatus, Refused> {
     let now = recorder.clock.ticks();
     let entry = in_store(|| recorder.by_id.end(id, end, now, &recorder.clock))?;
     if let Some(call) = &entry.call {
         on_a_shard(recorder, |holder| count_end(holder, &entry, call, end, now, extras));
     }
-    Ok(entry)
+    status_of(recorder, &entry).ok_or(Refused::Reentrant)
+}
+
+/// Quietly, because it takes memory under the operation's own lock: the program's allocator may ask for the same one.
+fn status_of(recorder: &RecorderRef, entry: &Entry) -> Option<OperationStatus> {
+    quietly(|| entry.status(&recorder.clock.anchor()))
 }
 
 fn count_end(holder: Holder<'_>, entry: &Entry, call: &ById, end: End, now: u64, extras: EndExtras<'_>) {
@@ -96,7 +105,7 @@ pub(crate) fn step(recorder: &RecorderRef, id: &str, name: Box<str>) -> Result<(
 
 /// How an operation is doing, or how it ended.
 pub(crate) fn status(recorder: &RecorderRef, id: &str) -> Option<OperationStatus> {
-    quietly(|| recorder.by_id.find(id).map(|entry| entry.status(&recorder.clock.anchor()))).flatten()
+    quietly(|| recorder.by_id.find(id)).flatten().and_then(|entry| status_of(recorder, &entry))
 }
 
 /// Runs `f`, which takes the lock of the store. A program's allocator that is called with it held, and asks for an

@@ -110,12 +110,13 @@ impl<'a> BeginById<'a> {
 
     /// Begins the operation.
     ///
-    /// It counts as any operation of its name, but has no parent and is nobody's: it is on no thread. It begins also
+    /// It counts as any operation of its name, but has no parent and is nobody's: it is on no thread. It belongs to the
+    /// trace in which it begins, with the fields of the [`Context`](crate::Context) there, wherever it ends. It begins also
     /// while the monitor is switched off, and is then not recorded. Costs about a microsecond.
     ///
     /// # Errors
     /// [`AlreadyRunning`](OperationIdError::AlreadyRunning), [`TooMany`](OperationIdError::TooMany),
-    /// [`InvalidId`](OperationIdError::InvalidId).
+    /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn start(mut self) -> Result<(), OperationIdError> {
         self.begin()
     }

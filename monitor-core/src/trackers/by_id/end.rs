@@ -134,7 +134,7 @@ impl<'a> EndById<'a> {
     ///
     /// # Errors
     /// [`NeverBegun`](OperationIdError::NeverBegun), [`AlreadyEnded`](OperationIdError::AlreadyEnded),
-    /// [`InvalidId`](OperationIdError::InvalidId).
+    /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn finish(mut self) -> Result<OperationStatus, OperationIdError> {
         self.end()
     }
@@ -147,10 +147,7 @@ impl<'a> EndById<'a> {
         let end = End { outcome, items, bytes, output_bytes };
         let error = self.error.as_ref().map(|error| -> &dyn Failure { error });
         let extras = EndExtras { fields: std::mem::take(&mut self.fields).0, error };
-        match by_id::end(&recorder, self.id, end, extras) {
-            Ok(entry) => Ok(entry.status(&recorder.clock.anchor())),
-            Err(refused) => Err(told(&recorder, self.id, &refused)),
-        }
+        by_id::end(&recorder, self.id, end, extras).map_err(|refused| told(&recorder, self.id, &refused))
     }
 }
 
