@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread;
 
 use monitor_core::alloc::TrackedAllocator;
-use monitor_core::{Monitor, TrackFuture, monitor, track_operation};
-use tests::{begun, local, panics, poll_once, stats, yield_once};
+use monitor_core::{Context, InContext, Monitor, TrackFuture, monitor, track_operation};
+use tests::{begun, local, panics, poll_once, stats, with_clock, yield_once};
 
 #[global_allocator]
 static ALLOCATOR: TrackedAllocator<Live> = TrackedAllocator::new(Live);
@@ -233,6 +233,77 @@ fn what_the_monitor_takes_itself_counts_for_nobody() {
     assert_eq!(memory(&local, "elsewhere"), (0, 0), "outside of the scope it is on no stack");
 }
 
+/// Work on behalf of an operation elsewhere is that one's in records; memory, as time, is of what runs on the thread.
+fn in_a_context_the_operation_that_runs_on_the_thread_is_charged() {
+    let local = local();
+    local.scope(|| {
+        let elsewhere = local.operation("elsewhere").start();
+        let context = Context::current();
+        let before = memory(&local, "elsewhere");
+        elsewhere.succeed();
+        local.track("here", |_| {
+            context.in_context(|| take(10));
+            context.in_context(|| local.track("inside", |_| take(7)));
+            // Two deep, and in none: still here.
+            context.in_context(|| Context::default().in_context(|| take(20)));
+        });
+        let mut task = std::pin::pin!(async { take(1_000) }.in_context(context.clone()));
+        assert!(poll_once(task.as_mut()).is_ready());
+        local.track("polls", |_| {
+            let mut task = std::pin::pin!(async { take(40) }.in_context(context.clone()));
+            assert!(poll_once(task.as_mut()).is_ready());
+        });
+        context.in_context(|| take(2_000));
+        let outside = context.wrap(|| take(3_000));
+        thread::scope(|scope| scope.spawn(outside).join()).unwrap();
+        assert_eq!(memory(&local, "elsewhere"), before, "it has ended");
+    });
+    assert_eq!((memory(&local, "here"), memory(&local, "inside")), ((2, 30), (1, 7)));
+    assert_eq!(memory(&local, "polls"), (1, 40));
+}
+
+/// All that a monitor comes to hold for calls, to the byte: names, histograms, callers, kinds of errors, records.
+fn what_calls_leave_behind_counts_for_nobody() {
+    let (local, clock) = with_clock();
+    let names: Vec<_> = (0..100).map(|n| format!("child {n}")).collect();
+    local.scope(|| {
+        local.track("around", |_| {
+            for (n, name) in (0..60).zip(&names) {
+                local.track("lasts", |_| clock.advance(std::time::Duration::from_nanos(1 << n)));
+                local.operation(name).start().succeed();
+                local.operation("cancelled").start().cancel();
+                Context::default().in_context(|| local.operation(name).start().succeed());
+            }
+        });
+        let context = local.track("takes", |_| Context::current()).with_field("tenant", "acme");
+        local.track("enters", |_| {
+            for name in &names {
+                context.in_context(|| local.operation(name).start().succeed());
+            }
+        });
+    });
+    assert_eq!((memory(&local, "around"), memory(&local, "lasts")), ((0, 0), (0, 0)));
+    assert_eq!((memory(&local, "enters"), memory(&local, "cancelled")), ((0, 0), (0, 0)));
+}
+
+/// What the program says of an operation by id is its own; what becomes of that in the monitor is not.
+fn of_an_operation_by_id_only_what_is_given_counts() {
+    let local = local();
+    local.scope(|| {
+        let context = Context::new_trace().with_field("tenant", "acme");
+        context.in_context(|| {
+            local.track("begins", |_| local.begin("a", "job").worker("w").start().unwrap());
+            local.track("begins_more", |_| local.begin("a2", "job").worker("w").start().unwrap());
+        });
+        local.track("ends", |_| drop(local.end("a").finish().unwrap()));
+        local.track("reads", |_| drop(local.operation_by_id("a").unwrap()));
+    });
+    // Id (with its two counts), name, kind and worker.
+    let texts = |id: usize| (4, 16 + id.next_multiple_of(8) as u64 + 3 + 8 + 1);
+    assert_eq!((memory(&local, "begins"), memory(&local, "begins_more")), (texts(1), texts(2)));
+    assert_eq!((memory(&local, "ends"), memory(&local, "reads")), ((0, 0), (0, 0)));
+}
+
 fn switched_off_nothing_is_counted() {
     let local = local();
     local.scope(|| {
@@ -252,6 +323,8 @@ impl Drop for AtTheEnd {
     fn drop(&mut self) {
         for _ in 0..10 {
             monitor().track("at_the_end", |_| take(50));
+            monitor().begin("at the end", "by_id_at_the_end").start().unwrap();
+            monitor().end("at the end").finish().unwrap();
         }
     }
 }
@@ -271,6 +344,7 @@ fn a_tracked_call_in_a_destructor_of_the_thread_neither_fails_nor_hangs() {
         thread.join().unwrap();
     }
     assert_eq!(stats(&monitor(), "at_the_end").started, 400);
+    assert_eq!(stats(&monitor(), "by_id_at_the_end").succeeded, 400);
     assert_eq!(memory(&monitor(), "begins"), (20, 100));
 }
 
@@ -381,6 +455,12 @@ fn main() {
             "a_monitor_that_goes_while_operations_by_id_run_is_freed",
             a_monitor_that_goes_while_operations_by_id_run_is_freed,
         ),
+        (
+            "in_a_context_the_operation_that_runs_on_the_thread_is_charged",
+            in_a_context_the_operation_that_runs_on_the_thread_is_charged,
+        ),
+        ("what_calls_leave_behind_counts_for_nobody", what_calls_leave_behind_counts_for_nobody),
+        ("of_an_operation_by_id_only_what_is_given_counts", of_an_operation_by_id_only_what_is_given_counts),
         ("switched_off_nothing_is_counted", switched_off_nothing_is_counted),
         (
             "a_tracked_call_in_a_destructor_of_the_thread_neither_fails_nor_hangs",

@@ -125,12 +125,12 @@ impl Frame {
         self.weight.get()
     }
 
-    /// The cell, if the call runs and has one.
+    /// The cell, if it is that of a call which runs here. (A dead frame is told by the same bit as one that stands in.)
     #[cfg(feature = "alloc")]
     #[inline(always)]
     fn live_cell(&self) -> Option<&Cell> {
         // SAFETY: a frame has a cell of a shard of its recorder, which lives as long as the recorder, or none.
-        if self.id() == 0 { None } else { unsafe { self.cell().as_ref() } }
+        if is_stand_in(self.id()) { None } else { unsafe { self.cell().as_ref() } }
     }
 
     #[inline(always)]
@@ -362,8 +362,8 @@ impl Stack {
         self.live_below(self.depth.load(Ordering::Relaxed).min(DEPTH))
     }
 
-    /// The cell of the call that runs: of the nearest live frame from the top down that has one. Only for the thread that
-    /// owns the stack. Of no effect whatever it meets, because an allocator asks.
+    /// The cell of the call that runs: of the nearest live frame of one from the top down. Only for the thread that owns
+    /// the stack. Of no effect whatever it meets, because an allocator asks.
     #[cfg(feature = "alloc")]
     #[inline(always)]
     pub(crate) fn top_cell(&self) -> Option<&Cell> {
