@@ -415,3 +415,61 @@ fn it_belongs_to_the_trace_that_it_begins_in_wherever_it_ends() {
     assert_eq!((backup.trace_id, backup.parent_span_id), (trace, around.span_id));
     assert_eq!((backup.context.len(), backup.parent), (1, None));
 }
+
+#[test]
+fn a_status_is_of_one_moment() {
+    let local = local();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..20_000 {
+                local.begin("a", "job").start().unwrap();
+                local.step("a", "all").unwrap();
+                local.end("a").output_bytes(1).finish().unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            if let Some(status) = local.operation_by_id("a") {
+                assert_eq!(status.by_id.output_bytes.is_some(), !status.is_running(), "{status:?}");
+                let in_steps: Duration = status.by_id.steps.iter().map(|step| step.duration).sum();
+                assert!(in_steps <= status.duration, "{status:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn steps_from_many_threads_add_up_to_no_more_than_the_whole() {
+    let local = local();
+    for round in 0..200 {
+        let id = format!("{round}");
+        local.begin(&id, "job").start().unwrap();
+        local.step(&id, "first").unwrap();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..20).for_each(|_| drop(local.step(&id, "next"))));
+            }
+            scope.spawn(|| local.end(&id).finish()).join().unwrap().unwrap();
+        });
+        let status = local.operation_by_id(&id).unwrap();
+        let in_steps: Duration = status.by_id.steps.iter().map(|step| step.duration).sum();
+        assert!(in_steps <= status.duration, "{status:?}");
+    }
+}
+
+#[test]
+fn the_table_is_at_most_120_columns_wide_whatever_the_texts() {
+    let (local, clock) = with_clock();
+    for text in
+        ["n".repeat(200), "\u{4f60}".repeat(66), "\u{301}".repeat(100), "a\tb\nc".repeat(40), "\u{1f600}".repeat(50)]
+    {
+        local.begin(&text, &text).kind(&text).component(&text).worker(&text).start().unwrap();
+        local.step(&text, &text).unwrap();
+        clock.advance(Duration::from_secs(1 << 32));
+        local.begin("ended", &text).worker(&text).start().unwrap();
+        local.end("ended").failure_with(&text).items(u64::MAX).bytes(u64::MAX).finish().unwrap();
+        let table = local.snapshot().to_string();
+        assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
+    }
+}

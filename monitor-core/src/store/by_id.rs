@@ -106,15 +106,18 @@ impl<C> Entry<C> {
 
     /// Everything about it.
     pub(crate) fn status(&self, anchor: &Anchor<'_>) -> OperationStatus {
-        let by_id = self.detail(anchor);
-        let end = self.state.lock().end;
+        // All of it under the lock once: it may end at any moment.
+        let state = self.state.lock();
+        let (by_id, end) = (self.detail_in(&state, anchor), state.end);
+        // A step may have begun after the anchor was set, and then the ones before it lasted longer than to the anchor.
+        let so_far = || anchor.age(self.since).max(by_id.steps.iter().map(|step| step.duration).sum());
         OperationStatus {
             name: self.plan.name.to_string(),
             kind: self.plan.kind.to_string(),
             component: self.plan.component.to_string(),
             outcome: end.map(|(end, _)| end.outcome),
             started_at: anchor.wall_time(self.since),
-            duration: end.map_or_else(|| anchor.age(self.since), |(_, ns)| Duration::from_nanos(ns)),
+            duration: end.map_or_else(so_far, |(_, ns)| Duration::from_nanos(ns)),
             items: end.map_or(0, |(end, _)| end.items),
             bytes: end.map_or(0, |(end, _)| end.bytes),
             by_id,
@@ -123,7 +126,10 @@ impl<C> Entry<C> {
 
     /// What it has beyond other operations.
     pub(crate) fn detail(&self, anchor: &Anchor<'_>) -> ByIdDetail {
-        let state = self.state.lock();
+        self.detail_in(&self.state.lock(), anchor)
+    }
+
+    fn detail_in(&self, state: &State, anchor: &Anchor<'_>) -> ByIdDetail {
         let mut steps: Vec<_> = state.steps.iter().map(|step| StepTiming::new(&step.name, step.ns)).collect();
         if let (None, Some(running), Some(timing)) = (state.end, state.steps.last(), steps.last_mut()) {
             timing.duration = anchor.age(running.since);
@@ -140,6 +146,12 @@ impl<C> Entry<C> {
 }
 
 impl State {
+    /// The moment at which something changes: not before the last change. A thread reads the clock before it has the lock,
+    /// so of two the later one may be the first to change something.
+    fn moment(&self, began: u64, now: u64) -> u64 {
+        now.max(self.steps.last().map_or(began, |step| step.since))
+    }
+
     fn end_step(&mut self, now: u64, clock: &Clock) {
         if let Some(step) = self.steps.last_mut() {
             step.ns = clock.nanos_between(step.since, now);
@@ -176,6 +188,7 @@ impl<C> OperationsById<C> {
         let Some(entry) = table.running.remove(id) else { return Err(table.missing(id)) };
         {
             let mut state = entry.state.lock();
+            let now = state.moment(entry.since, now);
             state.end_step(now, clock);
             state.end = Some((end, clock.nanos_between(entry.since, now)));
         }
@@ -207,6 +220,7 @@ impl<C> OperationsById<C> {
             state.steps_over += 1;
             return Ok(());
         }
+        let now = state.moment(entry.since, now);
         state.end_step(now, clock);
         let over = state.steps.len() == STEPS;
         state.steps_over += u64::from(over);
