@@ -1,6 +1,7 @@
 //! What several suites need.
 
 pub mod machines;
+pub mod traces;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
