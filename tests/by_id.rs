@@ -417,6 +417,33 @@ fn it_belongs_to_the_trace_that_it_begins_in_wherever_it_ends() {
 }
 
 #[test]
+fn begun_in_a_call_it_is_of_its_trace_and_else_of_one_of_its_own() {
+    let (one, other) = (local(), local());
+    one.scope(|| one.track("around", |_| one.begin("a", "a").start()).unwrap());
+    // In no context, and so none of the call's around.
+    let empty = || Context::default().in_context(|| one.begin("b", "b").start());
+    one.scope(|| one.track("around", |_| empty()).unwrap());
+    one.begin("c", "c").start().unwrap();
+    // In a call of another monitor, which is on this thread as well.
+    other.scope(|| other.track("elsewhere", |_| one.begin("d", "d").start()).unwrap());
+    let listed: Vec<_> = one.active().into_iter().map(|active| (active.id, active.trace_id)).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| ["a", "b", "c", "d"].map(|id| one.end(id).finish().unwrap()));
+    });
+    let record = |name| one.recent(10).into_iter().rfind(|record| record.name == name).unwrap();
+    for name in ["a", "b", "c", "d"] {
+        let record = record(name);
+        assert!(record.parent.is_none() && listed.contains(&(record.id, record.trace_id)), "{record:?}");
+    }
+    let (around, elsewhere) = (record("around"), other.recent(1).remove(0));
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(record);
+    assert_eq!((a.trace_id, a.parent_span_id), (around.trace_id, around.span_id));
+    assert_eq!((d.trace_id, d.parent_span_id), (elsewhere.trace_id, elsewhere.span_id));
+    assert_eq!((b.parent_span_id, c.parent_span_id), (None, None));
+    assert_ne!((b.trace_id, c.trace_id), (around.trace_id, b.trace_id));
+}
+
+#[test]
 fn a_status_is_of_one_moment() {
     let local = local();
     let done = std::sync::atomic::AtomicBool::new(false);

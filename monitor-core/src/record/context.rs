@@ -1,7 +1,8 @@
 //! The context that a thread works in, and the trace of what runs there.
 //!
-//! Where a thread enters a context, its stack of operations gets a frame that [stands in](super::stack::Stack::push_stand_in) for the call on
-//! whose behalf the work is done: so what runs above finds its parent, and the list and the stack can be read together.
+//! Where a thread enters a context, its stack of operations gets a frame that
+//! [stands in](super::stack::Stack::push_stand_in) for the call on whose behalf the work is done: so what runs above finds
+//! its parent, and the list and the stack can be read together.
 //!
 //! A future that is polled again enters the context that it began in; its own frame marks the place.
 
