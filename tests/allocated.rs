@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread;
 
 use monitor_core::alloc::TrackedAllocator;
-use monitor_core::{Context, InContext, Monitor, TrackFuture, monitor, track_operation};
+use monitor_core::{Context, InContext, Monitor, Operation, TrackFuture, monitor, track_operation};
 use tests::{begun, local, panics, poll_once, stats, with_clock, yield_once};
 
 #[global_allocator]
@@ -262,6 +262,95 @@ fn in_a_context_the_operation_that_runs_on_the_thread_is_charged() {
     assert_eq!(memory(&local, "polls"), (1, 40));
 }
 
+/// What the walk asks for at once: more than all else that is asked for meanwhile.
+const LARGE: usize = 1 << 20;
+
+/// Calls that begin and end in any order, here and on other threads, in contexts and out of them, beside what is expected:
+/// the innermost that is left on the stack is charged.
+struct Walk {
+    local: Monitor,
+    random: u64,
+    /// Guards, which name each has, and in how many contexts it began.
+    running: Vec<(Operation, usize, usize)>,
+    /// Those that outlived a context in which they began: they are on no stack any more.
+    gone: Vec<Operation>,
+    charged: [u64; NAMES.len()],
+    steps_left: usize,
+}
+
+const NAMES: [&str; 5] = ["walk 0", "walk 1", "walk 2", "walk 3", "walk 4"];
+
+impl Walk {
+    fn below(&mut self, n: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random % n as u64).unwrap()
+    }
+
+    fn steps(&mut self, steps: usize, contexts: usize) {
+        for _ in 0..steps {
+            let Some(left) = self.steps_left.checked_sub(1) else { return };
+            self.steps_left = left;
+            match self.below(10) {
+                0..3 if self.running.len() < 45 => {
+                    let name = self.below(NAMES.len());
+                    self.running.push((self.local.operation(NAMES[name]).start(), name, contexts));
+                }
+                3..6 if !self.running.is_empty() => {
+                    let at = self.below(self.running.len());
+                    let (guard, ..) = self.running.remove(at);
+                    match self.below(3) {
+                        0 => _ = thread::scope(|scope| scope.spawn(|| drop(guard)).join()),
+                        1 => guard.fail_with("on purpose"),
+                        _ => guard.succeed(),
+                    }
+                }
+                6 if contexts < 8 => {
+                    let context = match self.below(3) {
+                        0 => Context::default(),
+                        1 => Context::current(),
+                        _ => Context::new_trace(),
+                    };
+                    let steps = self.below(20);
+                    context.in_context(|| self.steps(steps, contexts + 1));
+                    let inside = self.running.iter().filter(|(.., began)| *began > contexts).count();
+                    let left = self.running.len() - inside;
+                    self.gone.extend(self.running.drain(left..).map(|(guard, ..)| guard));
+                }
+                7 if !self.gone.is_empty() => {
+                    let at = self.below(self.gone.len());
+                    drop(self.gone.swap_remove(at));
+                }
+                _ => {
+                    take(LARGE);
+                    if let Some((_, name, _)) = self.running.last() {
+                        self.charged[*name] += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn whatever_the_order_the_innermost_call_on_the_stack_is_charged() {
+    for seed in 1..=200_u64 {
+        let local = local();
+        let mut walk = Walk {
+            local: local.clone(),
+            random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            running: Vec::new(),
+            gone: Vec::new(),
+            charged: [0; NAMES.len()],
+            steps_left: 300,
+        };
+        local.scope(|| walk.steps(usize::MAX, 0));
+        for (name, charged) in NAMES.iter().zip(walk.charged) {
+            assert_eq!(memory(&local, name).1 / LARGE as u64, charged, "{name}, seed {seed}");
+        }
+    }
+}
+
 /// All that a monitor comes to hold for calls, to the byte: names, histograms, callers, kinds of errors, records.
 fn what_calls_leave_behind_counts_for_nobody() {
     let (local, clock) = with_clock();
@@ -458,6 +547,10 @@ fn main() {
         (
             "in_a_context_the_operation_that_runs_on_the_thread_is_charged",
             in_a_context_the_operation_that_runs_on_the_thread_is_charged,
+        ),
+        (
+            "whatever_the_order_the_innermost_call_on_the_stack_is_charged",
+            whatever_the_order_the_innermost_call_on_the_stack_is_charged,
         ),
         ("what_calls_leave_behind_counts_for_nobody", what_calls_leave_behind_counts_for_nobody),
         ("of_an_operation_by_id_only_what_is_given_counts", of_an_operation_by_id_only_what_is_given_counts),
