@@ -57,7 +57,7 @@ pub(super) struct Ended<'a> {
 
 impl Ended<'_> {
     pub(super) fn lineage(&self, holder: Holder<'_>) -> Lineage {
-        self.lineage.cloned().unwrap_or_else(|| lineage_of(&holder.stack, holder.address(), self.parent.id, self.id))
+        self.lineage.cloned().unwrap_or_else(|| lineage_of(&holder.stack, self.parent.id, self.id))
     }
 }
 
@@ -83,22 +83,19 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: E
     } else {
         (ns >= cell.slow_ns.get() || (slowest && cell.record_slowest)) && allowed(&cell.record_slow_from, now, interval)
     };
-    let error = if ended.outcome == Outcome::Failure { meet_failure(holder, cell, ended, extras, keep) } else { None };
-    if keep {
-        record(holder, cell, ended, extras, error);
+    if ended.outcome == Outcome::Failure {
+        meet_failure(holder, cell, ended, extras, keep);
+    } else if keep {
+        record(holder, cell, ended, extras, (ended.lineage(holder), None));
     }
 }
 
-/// Counts an error, files it with its group if it is one to look at, and gives its text if a record is kept.
-fn meet_failure(
-    holder: Holder<'_>,
-    cell: &Cell,
-    ended: &Ended<'_>,
-    extras: Extras<'_>,
-    keep: bool,
-) -> Option<ErrorText> {
+/// Counts an error, files it with its group if it is one to look at, and keeps a record of the call if that is wanted.
+fn meet_failure(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>, keep: bool) {
     let tally = cell.tallies.of(Source { key: extras.error.map_or("", Failure::key), place: 0 });
     let look = tally.may_look(ended.now, holder.recorder().look_interval);
+    // Before the text is asked for, which is made by code of the host: that may end the calls around.
+    let lineage = (look || keep).then(|| ended.lineage(holder));
     let text = if look || keep { extras.error.and_then(describe) } else { None };
     let found = match (&text, extras.error) {
         _ if !look => None,
@@ -109,20 +106,26 @@ fn meet_failure(
         (None, None) => Some(ErrorText::new("failure", "")),
         (None, Some(_)) => None,
     };
-    let filed = found.is_some_and(|error| {
-        let of = (ended.id, ended.now, &ended.lineage(holder));
-        file_failure(holder, cell, tally, of, error, extras.fields)
+    let filed = found.zip(lineage.as_ref()).is_some_and(|(error, lineage)| {
+        file_failure(holder, cell, tally, (ended.id, ended.now, lineage), error, extras.fields)
     });
     if !filed {
         tally.count(ended.now);
     }
-    text
+    if let Some(lineage) = lineage.filter(|_| keep) {
+        record(holder, cell, ended, extras, (lineage, text));
+    }
 }
 
-fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>, error: Option<ErrorText>) {
+fn record(
+    holder: Holder<'_>,
+    cell: &Cell,
+    ended: &Ended<'_>,
+    extras: Extras<'_>,
+    (lineage, error): (Lineage, Option<ErrorText>),
+) {
     let kept = quietly(|| {
         let fields = bounded_fields(extras.fields);
-        let lineage = ended.lineage(holder);
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
         let by_id = extras.by_id.cloned();
