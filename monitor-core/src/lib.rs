@@ -150,6 +150,9 @@ pub use crate::{
     ports::checkpoints::Checkpoints,
 };
 
+#[cfg(all(feature = "tracing", not(loom)))]
+pub use crate::bridges::tracing;
+
 #[cfg(all(feature = "stream", not(loom)))]
 pub use crate::trackers::progress::TrackProgressStream;
 

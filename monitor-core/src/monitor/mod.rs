@@ -69,7 +69,7 @@ impl Monitor {
     }
 
     /// The recorder; in a forked child, which must not touch what it inherited, that of the child's process.
-    fn recorder(&self) -> RecorderRef {
+    pub(crate) fn recorder(&self) -> RecorderRef {
         if self.recorder.is_inherited() { RecorderRef::of_process() } else { self.recorder.clone() }
     }
 

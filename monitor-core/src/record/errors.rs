@@ -31,6 +31,8 @@ pub(crate) struct Report<'a> {
     pub(crate) context: &'a [(&'a str, FieldValue)],
     /// Where in the source.
     pub(crate) place: Place<'a>,
+    /// The call that it occurred in, by id and series, or that it was in none; `None`: the one that this thread is in.
+    pub(crate) call: Option<Option<(u64, Option<u32>)>>,
 }
 
 /// A place in the source.
@@ -139,7 +141,9 @@ fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) ->
     let top = holder.stack.top();
     let (id, cell) = (top.id(), top.cell());
     // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
-    let series = unsafe { cell.as_ref() }.and_then(|cell| holder.recorder().series(cell.series));
+    let here = || (id, unsafe { cell.as_ref() }.map(|cell| cell.series));
+    let (id, series) = report.call.map_or_else(here, |call| call.unwrap_or((GROUND, None)));
+    let series = series.and_then(|series| holder.recorder().series(series));
     let operation: Option<Arc<str>> = series.as_ref().map(|series| Arc::from(&*series.name));
     let component = match &series {
         Some(series) if report.component.is_empty() => &series.component,

@@ -20,7 +20,7 @@
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
-//! | `note`, `call`, `sync_call`, `open_call`, `task_call` | one call from beginning to end |
+//! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span_call` | one call from beginning to end |
 //! | `reader` | all of it added up |
 
 // The only unsafe code of the project, by design; see above.
@@ -70,6 +70,8 @@ pub(crate) mod recorder;
 pub(crate) mod registry;
 #[cfg(not(loom))]
 pub(crate) mod shard;
+#[cfg(all(feature = "tracing", not(loom)))]
+pub(crate) mod span_call;
 #[cfg(not(loom))]
 pub(crate) mod sync_call;
 #[cfg(not(loom))]

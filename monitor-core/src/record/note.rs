@@ -18,6 +18,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) bytes: u64,
     pub(crate) fields: &'a [(&'static str, FieldValue)],
     pub(crate) error: Option<&'a dyn Failure>,
+    /// Whether its error has been recorded by itself already: it is not counted once more.
+    pub(crate) filed: bool,
     /// Of a future.
     pub(crate) polls: u64,
     pub(crate) busy_ns: u64,
@@ -66,7 +68,11 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extra
     } else {
         (ns >= cell.slow_ns.get() || (slowest && cell.record_slowest)) && allowed(&cell.record_slow_from, now, interval)
     };
-    let error = if ended.outcome == Outcome::Failure { meet_failure(holder, cell, ended, extras, keep) } else { None };
+    let error = match ended.outcome {
+        Outcome::Failure if extras.filed => extras.error.filter(|_| keep).and_then(describe),
+        Outcome::Failure => meet_failure(holder, cell, ended, extras, keep),
+        _ => None,
+    };
     if keep {
         record(holder, cell, ended, extras, error);
     }

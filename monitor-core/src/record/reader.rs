@@ -235,6 +235,8 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             let busy_time = Duration::from_nanos(task.busy_ns);
             if let Some(operation) = seen.get(&task.id).and_then(|at| found.get_mut(*at)) {
                 (operation.polls, operation.busy_time) = (task.polls, busy_time);
+                // What is below on the stack may be what polls it, and not what it belongs to.
+                operation.parent = (task.parent != GROUND).then_some(task.parent);
             } else if seen.insert(task.id, usize::MAX).is_none()
                 && let Some(mut operation) = describe(task.series, task.id, task.since, task.parent)
             {

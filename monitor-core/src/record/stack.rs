@@ -208,6 +208,11 @@ impl Stack {
         Some(id)
     }
 
+    /// The id of a call that will likely be put on top of this stack: found fastest if it is.
+    pub(crate) fn id_above_top(&self, number: u64) -> u64 {
+        number | (self.depth.load(Ordering::Relaxed).min(DEPTH - 1) as u64) << POSITION_SHIFT
+    }
+
     /// The frame on top and the one below, if the call is on top and the one below lives, which is nearly always so.
     #[inline(always)]
     pub(crate) fn top_two(&self, id: u64) -> Option<Popped<'_>> {

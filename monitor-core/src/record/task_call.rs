@@ -374,7 +374,7 @@ impl TaskCall {
         }
         cell.polls.add(self.polls);
         let (items, bytes, polls, busy_ns) = (self.items, self.bytes, self.polls, self.busy_ns);
-        let extras = Extras { items, bytes, fields: &self.fields, error, polls, busy_ns };
+        let extras = Extras { items, bytes, fields: &self.fields, error, polls, busy_ns, ..Extras::default() };
         add_extras(cell, &extras);
         count_outcome(cell, outcome);
         if outcome != Outcome::Success || (timed && cell.is_notable(ns, now)) {

@@ -1,0 +1,459 @@
+//! One span of another library (`tracing`) as a call: created here, entered and left again and again, on any thread and
+//! on several at once, and closed somewhere.
+//!
+//! Each stay puts the span's frame on the stack of the thread, and takes it off at its end: so what runs inside finds
+//! the right parent. Total time runs from the first enter to the last exit: a handle that is kept long after that
+//! changes no figure. Busy time is the stays, added up over threads; own (self) time is busy time less that of tracked
+//! calls inside.
+//!
+//! Whoever has a span call sees to it that one thread at a time gets at it.
+
+use smallvec::SmallVec;
+
+use super::call::{add_extras, cell_of, count_outcome, meet, sorted};
+use super::call_site::{RecordPolicy, new_number};
+use super::cell::Cell;
+use super::failure::Failure;
+use super::local::{attach, current, with_borrowed};
+use super::note::{Ended, Extras, Parent, note};
+use super::quiet::quietly;
+use super::recorder::{Holder, Recorder, RecorderRef};
+use super::registry::Identity;
+use super::stack::SavedFrame;
+use super::tasks::TaskSlot;
+use crate::model::{ErrorText, FieldValue, Outcome};
+
+/// A place in the program that makes spans which are calls of one operation.
+#[derive(Debug)]
+pub(crate) struct SpanSite {
+    number: usize,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) component: String,
+}
+
+impl SpanSite {
+    pub(crate) fn new(name: String, kind: String, component: String) -> Self {
+        Self { number: new_number(), name, kind, component }
+    }
+
+    fn identity<'a>(&'a self, labels: &'a [(&'a str, &'a str)]) -> Identity<'a> {
+        Identity { name: &self.name, kind: &self.kind, component: &self.component, labels }
+    }
+}
+
+/// The call that a span belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SpanParent {
+    /// The innermost one on this thread.
+    Here,
+    Nobody,
+    /// The call of another span.
+    Call(SpanCaller),
+}
+
+/// The call of a span, for its children.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpanCaller {
+    id: u64,
+    /// Known after its first enter.
+    series: Option<u32>,
+}
+
+impl SpanCaller {
+    fn as_parent(self) -> Parent {
+        Parent { id: self.id, series: self.series }
+    }
+
+    /// Its id, and the number of its series if that is known.
+    pub(crate) fn id_and_series(self) -> (u64, Option<u32>) {
+        (self.id, self.series)
+    }
+}
+
+/// One stay of the span on a thread.
+#[derive(Debug)]
+struct Stay {
+    /// What tells the thread from others that live.
+    thread: usize,
+    /// Address of the shard that has the frame; zero: none has.
+    seat: usize,
+    entered: u64,
+    /// How often it was entered here and not left.
+    depth: usize,
+    /// A panic that began before is not the span's.
+    was_panicking: bool,
+}
+
+/// What few spans have.
+#[derive(Debug, Default)]
+struct Said {
+    labels: Vec<(&'static str, String)>,
+    fields: Vec<(&'static str, FieldValue)>,
+    /// The error it failed with.
+    error: Option<ErrorText>,
+}
+
+/// How a span ended, as far as that was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    None,
+    /// An error occurred in it, which is recorded by itself.
+    ErrorInside,
+    Failure,
+    /// It is said to be one, whatever occurred in it.
+    Success,
+}
+
+/// Longest list of fields of one span, and of its labels; further ones are left out.
+const MAX_FIELDS: usize = 32;
+
+/// A span from its making to its close.
+pub(crate) struct SpanCall {
+    recorder: RecorderRef,
+    series: u32,
+    id: u64,
+    parent: Parent,
+    since: u64,
+    last_exit: u64,
+    /// Stays so far; zero: nothing is recorded yet.
+    enters: u64,
+    busy_ns: u64,
+    children_ns: u64,
+    stays: SmallVec<[Stay; 1]>,
+    slot: Option<TaskSlot>,
+    verdict: Verdict,
+    panicked: bool,
+    said: Option<Box<Said>>,
+}
+
+thread_local! {
+    /// Its address tells a thread from all others that live. Without a destructor, so that there is one until the end.
+    static THREAD: u8 = const { 0 };
+}
+
+fn this_thread() -> usize {
+    THREAD.with(|thread| std::ptr::from_ref(thread).addr())
+}
+
+/// The shard of this thread, if it records into a certain recorder.
+fn own_shard<'a>(recorder: &Recorder) -> Option<Holder<'a>> {
+    current().or_else(attach).filter(|holder| std::ptr::eq(holder.recorder(), recorder))
+}
+
+fn address_of(holder: Holder<'_>) -> usize {
+    std::ptr::from_ref(holder.seat()).addr()
+}
+
+impl SpanCall {
+    /// A span that was made just now. `None` if nothing is to be recorded.
+    ///
+    /// Where this thread does not record into that recorder it has no stack of it; `outside` is the parent then.
+    pub(crate) fn new(
+        recorder: &RecorderRef,
+        parent: SpanParent,
+        outside: impl FnOnce() -> Option<SpanCaller>,
+    ) -> Option<Self> {
+        if !cfg!(feature = "enabled") || !recorder.is_enabled() || recorder.is_inherited() {
+            return None;
+        }
+        let (id, top) = match own_shard(recorder) {
+            Some(holder) => {
+                let top = holder.stack.top();
+                // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
+                let series = unsafe { top.cell().as_ref() }.map(|cell| cell.series);
+                (holder.stack.id_above_top(holder.next_number()), Parent { id: top.id(), series })
+            }
+            None => {
+                let id = with_borrowed(recorder, |holder| holder.stack.id_above_top(holder.next_number()))?;
+                (id, outside().map_or(Parent::NONE, SpanCaller::as_parent))
+            }
+        };
+        let parent = match parent {
+            SpanParent::Here => top,
+            SpanParent::Nobody => Parent::NONE,
+            SpanParent::Call(caller) => caller.as_parent(),
+        };
+        Some(Self {
+            recorder: recorder.clone(),
+            series: 0,
+            id,
+            parent,
+            since: 0,
+            last_exit: 0,
+            enters: 0,
+            busy_ns: 0,
+            children_ns: 0,
+            stays: SmallVec::new(),
+            slot: None,
+            verdict: Verdict::None,
+            panicked: false,
+            said: None,
+        })
+    }
+
+    /// The call, as the parent of another one.
+    pub(crate) fn caller(&self) -> SpanCaller {
+        SpanCaller { id: self.id, series: (self.enters > 0).then_some(self.series) }
+    }
+
+    /// A label. Only before the first enter: the operation's series is chosen then.
+    pub(crate) fn set_label(&mut self, key: &'static str, value: String) {
+        if self.enters == 0 {
+            set(&mut self.said().labels, key, value);
+        }
+    }
+
+    /// A field of its record.
+    pub(crate) fn set_field(&mut self, key: &'static str, value: FieldValue) {
+        set(&mut self.said().fields, key, value);
+    }
+
+    /// An error occurred in the span, and is recorded; with its text, if it was looked at.
+    pub(crate) fn meet_error(&mut self, text: Option<ErrorText>) {
+        if self.verdict == Verdict::None {
+            self.verdict = Verdict::ErrorInside;
+        }
+        if text.is_some() && self.said.as_ref().is_none_or(|said| said.error.is_none()) {
+            self.said().error = text;
+        }
+    }
+
+    /// The span is said to have failed.
+    pub(crate) fn fail(&mut self, text: Option<ErrorText>) {
+        self.verdict = Verdict::Failure;
+        if text.is_some() {
+            self.said().error = text;
+        }
+    }
+
+    /// The span is said to have succeeded, whatever occurred in it.
+    pub(crate) fn succeed(&mut self) {
+        self.verdict = Verdict::Success;
+    }
+
+    fn said(&mut self) -> &mut Said {
+        self.said.get_or_insert_default()
+    }
+
+    /// The span is entered on this thread.
+    pub(crate) fn enter(&mut self, site: &SpanSite) {
+        if self.recorder.is_inherited() {
+            return;
+        }
+        let thread = this_thread();
+        if let Some(stay) = self.stays.iter_mut().find(|stay| stay.thread == thread) {
+            stay.depth += 1;
+            return;
+        }
+        if let Some(holder) = own_shard(&self.recorder) {
+            self.enter_on(holder, site, thread, true);
+        } else {
+            let recorder = self.recorder.clone();
+            with_borrowed(&recorder, |holder| self.enter_on(holder, site, thread, false));
+        }
+    }
+
+    /// `own`: the shard is this thread's, so that the frame can be put on its stack.
+    fn enter_on(&mut self, holder: Holder<'_>, site: &SpanSite, thread: usize, own: bool) {
+        let first = self.enters == 0;
+        let cell = if first { self.meet(holder, site) } else { cell_of(holder, self.series) };
+        let Some(cell) = cell else { return };
+        let entered = holder.now();
+        if first {
+            self.series = cell.series;
+            cell.started.add(1);
+            (self.since, self.last_exit) = (entered, entered);
+        }
+        self.enters += 1;
+        if own {
+            let elsewhere = holder.stack.top().id() != self.parent.id;
+            let (id, series, since) = (self.id, self.series, self.since);
+            let saved = SavedFrame { id, series, since, weight: 1, children_ns: 0, parent: None };
+            if !holder.stack.restore(cell, saved) {
+                holder.losses.stack_overflows.add(1);
+            }
+            if elsewhere && first {
+                // What is below on this stack is not its parent: readers find that here.
+                self.take_slot(holder);
+            }
+        } else if first {
+            self.take_slot(holder);
+        }
+        let seat = if own { address_of(holder) } else { 0 };
+        self.stays.push(Stay { thread, seat, entered, depth: 1, was_panicking: std::thread::panicking() });
+    }
+
+    fn meet<'a>(&self, holder: Holder<'a>, site: &SpanSite) -> Option<&'a Cell> {
+        let recording = RecordPolicy::Auto.recording();
+        match &self.said {
+            Some(said) if !said.labels.is_empty() => {
+                let labels = sorted(said.labels.iter().map(|(key, value)| (*key, value.as_str())));
+                meet(holder, &site.identity(&labels), recording, None)
+            }
+            _ => holder
+                .cell_of_site(site.number)
+                .or_else(|| meet(holder, &site.identity(&[]), recording, Some(site.number))),
+        }
+    }
+
+    /// The span is left on this thread.
+    pub(crate) fn exit(&mut self) {
+        if self.recorder.is_inherited() {
+            return;
+        }
+        let thread = this_thread();
+        let Some(at) = self.stays.iter().position(|stay| stay.thread == thread) else { return };
+        let Some(stay) = self.stays.get_mut(at) else { return };
+        stay.depth -= 1;
+        if stay.depth > 0 {
+            return;
+        }
+        let stay = self.stays.swap_remove(at);
+        let own = current().filter(|holder| address_of(*holder) == stay.seat);
+        self.leave(&stay, own);
+        self.panicked |= !stay.was_panicking && std::thread::panicking();
+        if self.stays.is_empty() {
+            self.suspend(own);
+        }
+    }
+
+    /// Adds up a stay and takes its frame off.
+    fn leave(&mut self, stay: &Stay, own: Option<Holder<'_>>) {
+        let now = own.map_or_else(|| self.recorder.clock.ticks(), |holder| holder.now());
+        let ns = self.recorder.clock.nanos_between(stay.entered, now);
+        self.busy_ns = self.busy_ns.saturating_add(ns);
+        self.last_exit = self.last_exit.max(now);
+        let popped = own.and_then(|holder| {
+            holder.last_tick.set(now);
+            let stack = &holder.seat().stack;
+            match stack.top_two(self.id) {
+                Some(popped) => {
+                    stack.pop(self.id, popped.frame);
+                    Some(popped)
+                }
+                None => stack.remove(self.id),
+            }
+        });
+        let children_ns = match popped {
+            Some(popped) => {
+                popped.parent.add_child(ns);
+                popped.frame.children_ns()
+            }
+            None if stay.seat != 0 => self.take_frame(stay.seat),
+            None => 0,
+        };
+        self.children_ns = self.children_ns.wrapping_add(children_ns);
+    }
+
+    /// Takes the frame of a stay that is not on this thread's stack: the thread has left the monitor's scope, is in one
+    /// of another monitor, or at its end.
+    #[cold]
+    fn take_frame(&self, seat: usize) -> u64 {
+        let on_its_stack = || {
+            let mut shards = self.recorder.shards.iter();
+            shards.find(|shard| std::ptr::from_ref(*shard).addr() == seat)?.stack.kill(self.id)
+        };
+        let taken = quietly(|| self.recorder.parked.take(self.id, on_its_stack)).flatten();
+        taken.map_or(0, |frame| frame.children_ns)
+    }
+
+    /// On no thread until the next enter, if there is one.
+    fn suspend(&mut self, own: Option<Holder<'_>>) {
+        if self.slot.is_none() {
+            match own {
+                Some(holder) => self.take_slot(holder),
+                None => {
+                    let recorder = self.recorder.clone();
+                    with_borrowed(&recorder, |holder| self.take_slot(holder));
+                }
+            }
+        }
+        if let Some(slot) = &self.slot {
+            slot.task().polls.publish(self.enters);
+            slot.task().busy_ns.publish(self.busy_ns);
+        }
+    }
+
+    fn take_slot(&mut self, holder: Holder<'_>) {
+        let (id, series, since, parent) = (self.id, self.series, self.since, self.parent.id);
+        self.slot = quietly(|| holder.tasks.claim(id, series, since, parent)).flatten();
+        if self.slot.is_none() {
+            holder.losses.task_overflows.add(1);
+        }
+    }
+
+    /// The span is closed. One that was never entered is not a call.
+    pub(crate) fn end(mut self) {
+        if self.enters == 0 || self.recorder.is_inherited() {
+            return;
+        }
+        // Closed while it is entered: its guard was given to `mem::forget`.
+        for stay in std::mem::take(&mut self.stays) {
+            let own = current().filter(|holder| address_of(*holder) == stay.seat);
+            self.leave(&stay, own);
+        }
+        if let Some(slot) = self.slot.take() {
+            slot.release();
+        }
+        match own_shard(&self.recorder) {
+            Some(holder) => self.account(holder),
+            None => {
+                with_borrowed(&self.recorder, |holder| self.account(holder));
+            }
+        }
+    }
+
+    fn account(&self, holder: Holder<'_>) {
+        let Some(cell) = cell_of(holder, self.series) else { return };
+        let (now, parent) = (self.last_exit, self.parent);
+        let ns = holder.clock.nanos_between(self.since, now);
+        if let Some(caller) = parent.series {
+            cell.edges.record(caller, 1, ns);
+        }
+        cell.add_time(ns, self.busy_ns.wrapping_sub(self.children_ns), 1);
+        cell.busy_ns.add(self.busy_ns);
+        cell.polls.add(self.enters);
+        let text = self.said.as_ref().and_then(|said| said.error.as_ref());
+        let failure = Unsuccessful(text);
+        let outcome = match self.verdict {
+            _ if self.panicked => Outcome::Panicked,
+            Verdict::None | Verdict::Success => Outcome::Success,
+            Verdict::ErrorInside | Verdict::Failure => Outcome::Failure,
+        };
+        let extras = Extras {
+            fields: self.said.as_ref().map_or(&[], |said| &said.fields),
+            error: text.map(|_| &failure as &dyn Failure),
+            filed: self.verdict == Verdict::ErrorInside,
+            polls: self.enters,
+            busy_ns: self.busy_ns,
+            ..Extras::default()
+        };
+        add_extras(cell, &extras);
+        count_outcome(cell, outcome);
+        if outcome != Outcome::Success || cell.is_notable(ns, now) {
+            note(holder, cell, &Ended { id: self.id, timed: true, ns, now, parent, outcome }, extras);
+        }
+    }
+}
+
+fn set<T>(all: &mut Vec<(&'static str, T)>, key: &'static str, value: T) {
+    if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == key) {
+        *known = value;
+    } else if all.len() < MAX_FIELDS {
+        all.push((key, value));
+    }
+}
+
+/// What is known of the error of a span.
+struct Unsuccessful<'a>(Option<&'a ErrorText>);
+
+impl Failure for Unsuccessful<'_> {
+    fn key(&self) -> &'static str {
+        "span"
+    }
+
+    fn describe(&self) -> ErrorText {
+        self.0.cloned().unwrap_or_else(|| ErrorText::new("failure", ""))
+    }
+}
