@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use std::{mem, panic, thread};
 
-use monitor_core::{FieldValue, ManualClock, Monitor, TrackFuture, monitor};
+use monitor_core::{Context, FieldValue, ManualClock, Monitor, TrackFuture, monitor};
 use tracing::instrument::Instrument;
 use tracing::{Dispatch, Level, Span, dispatcher, info_span};
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
@@ -705,4 +705,114 @@ fn nested_deeper_than_the_stack_everything_is_counted() {
     assert_eq!(counts(&stage.local, "deep"), (200, 200, 0, 0));
     assert!(stage.local.snapshot().monitor().stack_overflows > 0);
     assert!(Span::current().is_none() && stage.local.active().is_empty());
+}
+
+#[test]
+fn a_span_carries_its_trace_to_every_thread_that_enters_it() {
+    let stage = Stage::plain();
+    let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let (of_context, of_call) = stage.run(|| {
+        let of_context = Context::from_traceparent(header).with_field("tenant", "acme").in_context(|| {
+            let span = info_span!("in_context");
+            span.in_scope(|| monitor().track("here", |_| ()));
+            span
+        });
+        let of_call = monitor().track("call", |_| info_span!("in_call"));
+        (of_context, of_call)
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            stage.run(|| {
+                monitor().track("unrelated", |_| {
+                    of_context.in_scope(|| {
+                        monitor().track("there", |_| {
+                            let context = Context::current();
+                            assert_eq!(context.trace_id().unwrap().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+                            assert_eq!(context.field("tenant"), Some(&"acme".into()));
+                        });
+                        info_span!("child").in_scope(|| ());
+                        let active = stage.local.active();
+                        let traces: Vec<_> = active.iter().map(|o| (o.name.as_str(), o.trace_id)).collect();
+                        assert_ne!(traces[0].1, traces[1].1, "{traces:?}");
+                    });
+                    of_call.in_scope(|| monitor().track("of_call", |_| ()));
+                });
+            });
+        });
+    });
+    drop((of_context, of_call));
+    let records = stage.local.recent(20);
+    let trace = |name: &str| records.iter().find(|record| record.name == name).unwrap().trace_id.unwrap();
+    for name in ["in_context", "here", "there", "child"] {
+        assert_eq!(trace(name).to_string(), "4bf92f3577b34da6a3ce929d0e0e4736", "{name}");
+    }
+    assert_eq!((trace("in_call"), trace("of_call")), (trace("call"), trace("call")));
+    assert_ne!(trace("unrelated"), trace("call"));
+    assert_ne!(trace("unrelated"), trace("there"));
+}
+
+#[test]
+fn spans_and_contexts_may_be_left_in_any_order() {
+    let stage = Stage::plain();
+    let trace = || Context::current().trace_id();
+    stage.run(|| {
+        let (a, b) = (Context::new_trace(), Context::new_trace());
+        let (span_a, span_b) = (a.in_context(|| info_span!("a")), b.in_context(|| info_span!("b")));
+        // A span that is entered inside of a context and left outside.
+        let entered = b.in_context(|| span_a.clone().entered());
+        assert_eq!(trace(), a.trace_id());
+        drop(entered);
+        assert_eq!(trace(), None);
+        // One that is entered outside of a context and left inside.
+        let entered = span_a.clone().entered();
+        b.in_context(|| {
+            assert_eq!(trace(), b.trace_id());
+            drop(entered);
+            assert_eq!(trace(), b.trace_id());
+        });
+        assert_eq!(trace(), None);
+        // Two in the wrong order.
+        let (first, second) = (span_a.entered(), span_b.entered());
+        assert_eq!(trace(), b.trace_id());
+        drop(first);
+        assert_eq!(trace(), b.trace_id());
+        drop(second);
+        assert_eq!(trace(), None);
+    });
+    assert!(stage.local.active().is_empty());
+}
+
+#[test]
+fn a_thousand_tasks_keep_their_own_traces() {
+    let local = Monitor::builder().build().unwrap();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(local.tracing_layer()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..1_000_u64)
+            .map(|n| {
+                let (context, dispatch, local) = (Context::new_trace(), dispatch.clone(), local.clone());
+                let span = dispatcher::with_default(&dispatch, || context.in_context(|| info_span!("task", n)));
+                let expected = context.trace_id();
+                let work = async move {
+                    for _ in 0..5 {
+                        local.scope(|| {
+                            info_span!("inside").in_scope(|| ());
+                            // The span was entered outside of the scope: its own trace is not to be seen in here, but
+                            // nobody else's is either.
+                            let seen = Context::current().trace_id();
+                            assert!(seen.is_none() || seen == expected);
+                        });
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::spawn(work.instrument(span))
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let snapshot = local.snapshot();
+    assert_eq!(snapshot.operation("task").unwrap().succeeded, 1_000);
+    assert!(snapshot.active().is_empty());
 }

@@ -69,6 +69,7 @@
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
+//! | one trace through threads, tasks and programs; fields for all that is done for a request | [`Context`], [`InContext`], [`TraceParent`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
 //! | long jobs: how far, how fast, when done; checkpoints | [`Progress`], [`ProgressBuilder`], `FileCheckpoints` |
 //! | iterators, streams, readers and writers that count for a job | [`TrackProgress`], [`Progress::wrap_read`] |
@@ -118,8 +119,9 @@ mod trackers;
 pub use model::{
     ActiveOperation, ActiveState, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState,
     ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
-    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ProgressState, ProgressStats, QueueStats, Refusal,
-    Severity, Snapshot, StateMachineStats, StateStats, TransitionRecord, TransitionStats,
+    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats,
+    QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats, StateStats, TraceId, TraceParent,
+    TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
@@ -129,6 +131,7 @@ pub use crate::{
     record::call_site::RecordPolicy,
     record::copies::copies,
     store::states::GuardContext,
+    trackers::context::{Context, FutureInContext, InContext},
     trackers::errors::ErrorBuilder,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},

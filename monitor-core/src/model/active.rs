@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::Labels;
 use super::units::{duration_ns, system_time_ns};
+use super::{Labels, SpanId, TraceId};
 
 /// An operation that was running when the snapshot was taken.
 ///
@@ -35,6 +35,12 @@ pub struct ActiveOperation {
     pub labels: Labels,
     /// `id` of the call it was started in.
     pub parent: Option<u64>,
+    /// The trace that it belongs to.
+    #[serde(default)]
+    pub trace_id: Option<TraceId>,
+    /// Its span: `id` in the form in which other programs know it.
+    #[serde(default)]
+    pub span_id: Option<SpanId>,
     /// When it was started, by the wall clock.
     #[serde(rename = "started_at_ns", with = "system_time_ns")]
     pub started_at: SystemTime,
@@ -93,6 +99,8 @@ pub(crate) fn example(id: u64, name: &str, age: Duration) -> ActiveOperation {
         kind: "function".into(),
         labels: Labels::new(),
         parent: None,
+        trace_id: None,
+        span_id: None,
         started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         age,
         thread: Some("main".into()),

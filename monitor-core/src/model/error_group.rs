@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::units::system_time_ns;
-use super::{ErrorText, FieldValue};
+use super::{ErrorText, FieldValue, SpanId, TraceId};
 
 /// How bad an error is. The default is [`Medium`](Self::Medium).
 #[non_exhaustive]
@@ -246,6 +246,12 @@ pub struct ErrorSample {
     pub operation_id: Option<u64>,
     /// Name of that call's operation.
     pub operation: Option<String>,
+    /// The trace that it occurred in; `None` outside of any operation and context.
+    #[serde(default)]
+    pub trace_id: Option<TraceId>,
+    /// That call's span, or that of another program on whose behalf the work was done.
+    #[serde(default)]
+    pub span_id: Option<SpanId>,
     /// Where in the source it was recorded, `file:line:column`; not known of a call that failed.
     pub location: Option<String>,
     /// What the program said with it, or the fields of the call that failed; up to 32.
@@ -304,6 +310,8 @@ pub(super) fn example(kind: &str, count: u64) -> ErrorGroup {
             seen_at: at(count),
             operation_id: Some(7),
             operation: Some("db.fetch".into()),
+            trace_id: None,
+            span_id: None,
             location: None,
             context: vec![("user".into(), 7_u64.into())],
             thread: Some("main".into()),

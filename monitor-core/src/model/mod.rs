@@ -13,6 +13,7 @@
 //! | `error_group`, `progress`, `state_machine` | errors by group, how far long jobs are, in which state each thing is |
 //! | `queue`, `cache`, `metric` | queues, caches, the host's own metrics |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
+//! | `trace` | ids of traces and spans, the header that carries them |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
 //! | `refusal` | why a transition of a state machine was not made |
@@ -50,6 +51,7 @@ mod state_machine_section;
 mod table;
 pub(crate) mod text;
 mod totals;
+mod trace;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
@@ -76,3 +78,4 @@ pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;
 pub use state_machine::{EndedEntity, EntityStats, StateMachineStats, StateStats, TransitionRecord, TransitionStats};
 pub(crate) use totals::Totals;
+pub use trace::{ParseTraceError, SpanId, TraceId, TraceParent};

@@ -44,6 +44,8 @@ pub struct MonitorStats {
     pub jobs_unlisted: u64,
     /// Jobs that ended and are no longer listed, because newer ones have ended.
     pub jobs_displaced: u64,
+    /// Headers `traceparent` that were not valid and therefore ignored.
+    pub traceparents_ignored: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::units::{duration_ns, optional_duration_ns, system_time_ns};
-use super::{FieldValue, Labels, Outcome};
+use super::{FieldValue, Labels, Outcome, SpanId, TraceId};
 
 /// One call of an operation that ended, from [`Monitor::recent`](crate::Monitor::recent).
 ///
@@ -22,6 +22,15 @@ pub struct OperationRecord {
     pub parent: Option<u64>,
     /// Name of the operation it was started in.
     pub parent_name: Option<String>,
+    /// The trace that it belongs to.
+    #[serde(default)]
+    pub trace_id: Option<TraceId>,
+    /// Its span: `id` in the form in which other programs know it.
+    #[serde(default)]
+    pub span_id: Option<SpanId>,
+    /// The span that it was done on behalf of: that of `parent`, or of an operation in another program.
+    #[serde(default)]
+    pub parent_span_id: Option<SpanId>,
     /// Name of the operation.
     pub name: String,
     /// Its kind.
@@ -49,6 +58,9 @@ pub struct OperationRecord {
     pub bytes: u64,
     /// What it was told to carry, in the order given. Nothing of the host is captured unless listed.
     pub fields: Vec<(String, FieldValue)>,
+    /// Fields of the [`Context`](crate::Context) that it ran in.
+    #[serde(default)]
+    pub context: Vec<(String, FieldValue)>,
     /// The error it failed with, when there was a text to keep.
     pub error: Option<ErrorText>,
     /// The thread it ended on, by name or number.
@@ -103,6 +115,9 @@ mod tests {
             id: 7,
             parent: Some(3),
             parent_name: Some("import".into()),
+            trace_id: TraceId::new(0x00C0_FFEE),
+            span_id: SpanId::new(7),
+            parent_span_id: None,
             name: "db.fetch".into(),
             kind: "database".into(),
             component: "storage".into(),
@@ -114,6 +129,7 @@ mod tests {
             polls: 0,
             items: 3,
             bytes: 4_096,
+            context: vec![("tenant".into(), "acme".into())],
             fields: vec![("user_id".into(), FieldValue::U64(u64::MAX)), ("ratio".into(), 0.5.into())],
             error: Some(ErrorText { sources: vec!["no route".into()], ..ErrorText::new("Io", "refused") }),
             thread: Some("worker-1".into()),

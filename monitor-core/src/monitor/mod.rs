@@ -10,6 +10,7 @@ use std::fmt;
 pub use builder::{Installed, MonitorBuilder};
 
 use crate::model::{ActiveOperation, OperationRecord, Snapshot};
+use crate::record::context::{innermost_context, run_in};
 use crate::record::recorder::RecorderRef;
 use crate::record::{local, reader};
 use crate::trackers::operation::{Operation, OperationBuilder};
@@ -113,7 +114,11 @@ impl Monitor {
     /// Runs a closure with everything that this thread records going to this monitor: by [`monitor()`], by the
     /// attribute, and by futures that are first polled inside. Threads that the closure starts are not in the scope.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        local::scope(&self.recorder(), f)
+        let context = innermost_context();
+        local::scope(&self.recorder(), || match &context {
+            Some(_) => run_in(context.as_ref(), f),
+            None => f(),
+        })
     }
 
     /// Everything that is known at this moment: an operation that has ended before is in it. Others go on meanwhile.

@@ -7,7 +7,9 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::cell::{Cell, Recording};
-use super::local::{current, is_current, with_borrowed};
+use super::context::{lineage_above_all, lineage_from_outside};
+use super::lineage::Lineage;
+use super::local::{cell_of, current, is_current, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef, Shard};
@@ -35,6 +37,7 @@ struct Loose {
     nested: bool,
     /// Makes it visible among what is active.
     slot: Option<TaskSlot>,
+    lineage: Lineage,
 }
 
 /// Ids are odd and addresses of `Loose` even, which tells the two apart.
@@ -165,7 +168,8 @@ pub(super) fn next_weight(holder: Holder<'_>, cell: &Cell, sample: u32) -> u64 {
 fn begin_too_deep(holder: Holder<'_>, cell: &Cell, weight: u64) -> Token {
     holder.losses.stack_overflows.add(1);
     let (seat, id, since) = (std::ptr::from_ref(holder.seat()), holder.next_number(), start_of(holder, weight));
-    Token::of_loose(Loose { seat, cell, id, since, weight, nested: true, slot: None })
+    let lineage = lineage_above_all(holder, id);
+    Token::of_loose(Loose { seat, cell, id, since, weight, nested: true, slot: None, lineage })
 }
 
 /// Begins a call of an identity on the thread's own shard. `site` remembers it under a call site.
@@ -202,8 +206,9 @@ pub(super) fn begin_outside(recorder: &RecorderRef, identity: &Identity<'_>, rec
 fn begin_borrowed(holder: Holder<'_>, cell: &Cell) -> Token {
     cell.started.add(1);
     let (id, since) = (holder.next_number(), holder.now());
-    let slot = quietly(|| holder.tasks.claim(id, cell.series, since, GROUND)).flatten();
-    Token::of_loose(Loose { seat: holder.seat(), cell, id, since, weight: 1, nested: false, slot })
+    let lineage = lineage_above_all(holder, id);
+    let slot = quietly(|| holder.tasks.claim(id, cell.series, since, GROUND, Some(lineage.clone()))).flatten();
+    Token::of_loose(Loose { seat: holder.seat(), cell, id, since, weight: 1, nested: false, slot, lineage })
 }
 
 /// Ends a call with success, if it is a timed one on top of this thread's stack.
@@ -226,7 +231,8 @@ pub(super) fn succeed_timed(holder: Holder<'_>, token: Token, extras: Extras<'_>
     cell.succeeded.add_published(1);
     holder.last_tick.set(now);
     if cell.is_notable(ns, now) {
-        note(holder, cell, &Ended { id, timed: true, ns, now, parent, outcome: Outcome::Success }, extras);
+        let ended = Ended { id, timed: true, ns, now, parent, outcome: Outcome::Success, lineage: None };
+        note(holder, cell, &ended, extras);
     }
     true
 }
@@ -318,7 +324,7 @@ fn end_on(holder: Holder<'_>, call: Call, outcome: Outcome, now: u64, extras: Ex
     }
     add_extras(cell, &extras);
     count_outcome(cell, outcome);
-    note(holder, cell, &Ended { id, timed, ns, now, parent, outcome }, extras);
+    note(holder, cell, &Ended { id, timed, ns, now, parent, outcome, lineage: running.lineage.as_ref() }, extras);
 }
 
 /// What is known of a call that is about to end, wherever it was kept.
@@ -332,19 +338,21 @@ struct Running<'a> {
     popped: Option<Popped<'a>>,
     /// Of a call that was taken from elsewhere.
     parent: Option<Below>,
+    lineage: Option<Lineage>,
 }
 
 fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
     if call.token.is_loose() {
         // SAFETY: `Token::of_loose` made it with `Box::into_raw`, and a call ends once: whoever ends it owns it.
         let loose = unsafe { Box::from_raw(call.token.loose()) };
-        let Loose { cell, id, since, weight, nested, slot, .. } = *loose;
+        let Loose { cell, id, since, weight, nested, slot, lineage, .. } = *loose;
         if let Some(slot) = slot {
             slot.release();
         }
         // SAFETY: a cell of a shard of this recorder, which lives.
         let series = unsafe { &*cell }.series;
-        return Some(Running { series, id, since, weight, children_ns: 0, nested, popped: None, parent: None });
+        let (popped, parent, lineage) = (None, None, Some(lineage));
+        return Some(Running { series, id, since, weight, children_ns: 0, nested, popped, parent, lineage });
     }
     let id = call.token.0;
     // On this thread's stack, out of order or taken along by a future; else parked, or on another thread's stack.
@@ -362,31 +370,28 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
             nested: false,
             popped: Some(popped),
             parent: None,
+            lineage: None,
         });
     }
     let recorder = holder.recorder();
     let on_any_stack = || {
         // SAFETY: as in `end_elsewhere`.
         let began_on = unsafe { &*call.seat };
-        began_on.stack.kill(id).or_else(|| recorder.shards.iter().find_map(|shard| shard.stack.kill(id)))
+        let kill = |shard: &Shard| {
+            let lineage = lineage_from_outside(recorder, shard, id);
+            shard.stack.kill(id).map(|saved| (saved, lineage))
+        };
+        kill(began_on).or_else(|| recorder.shards.iter().find_map(|shard| kill(shard)))
     };
-    let saved = quietly(|| recorder.parked.take(id, on_any_stack)).flatten()?;
+    let (saved, lineage) = quietly(|| recorder.parked.take(id, on_any_stack)).flatten()?;
     let (series, since, weight, children_ns) = (saved.series, saved.since, saved.weight, saved.children_ns);
-    Some(Running { series, id, since, weight, children_ns, nested: false, popped: None, parent: saved.parent })
+    let parent = saved.parent;
+    Some(Running { series, id, since, weight, children_ns, nested: false, popped: None, parent, lineage })
 }
 
 /// The stack, if this is the shard that the thread records into: a shard that is borrowed for a moment has none.
 fn stack_of_thread(holder: Holder<'_>) -> Option<&Stack> {
     is_current(holder.seat()).then_some(&holder.seat().stack)
-}
-
-/// The cell of a series on a shard, made now if need be.
-pub(super) fn cell_of(holder: Holder<'_>, series: u32) -> Option<&Cell> {
-    holder.cell_of_series(series).or_else(|| {
-        let known = holder.recorder().series(series)?;
-        // SAFETY: inside `quietly`.
-        quietly(|| unsafe { holder.meet_series(&known) })
-    })
 }
 
 /// The cell of an identity on a shard, made now if need be. `site` remembers it under a call site.

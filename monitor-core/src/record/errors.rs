@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::cell::Cell;
+use super::context::{Here, here};
 use super::failure::{Failure, bounded_fields, describe};
 use super::fork;
+use super::lineage::{Lineage, span_of};
 use super::local::{attach, current, thread_name, with_borrowed};
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, RecorderRef};
-use super::stack::GROUND;
 use super::tallies::{Source, Tally};
 use crate::base::clock::Anchor;
 use crate::base::names::{MAX_NAME_BYTES, bounded_name, truncated};
@@ -31,8 +32,8 @@ pub(crate) struct Report<'a> {
     pub(crate) context: &'a [(&'a str, FieldValue)],
     /// Where in the source.
     pub(crate) place: Place<'a>,
-    /// The call that it occurred in, by id and series, or that it was in none; `None`: the one that this thread is in.
-    pub(crate) call: Option<Option<(u64, Option<u32>)>>,
+    /// Where it occurred; `None`: where this thread is.
+    pub(crate) here: Option<Here>,
 }
 
 /// A place in the source.
@@ -48,7 +49,7 @@ pub(super) fn file_failure(
     holder: Holder<'_>,
     cell: &Cell,
     tally: &Tally,
-    (id, now): (u64, u64),
+    (id, now, lineage): (u64, u64, &Lineage),
     error: ErrorText,
     fields: &[(&'static str, FieldValue)],
 ) -> bool {
@@ -60,9 +61,11 @@ pub(super) fn file_failure(
             severity: Severity::Medium,
             seen_ns: holder.recorder().since_start_ns(now),
             operation_id: Some(id),
+            trace_id: Some(lineage.trace()),
+            span_id: Some(span_of(id)),
             operation: Some(Arc::from(&*series.name)),
             location: None,
-            context: bounded_fields(&fields[..fields.len().min(MAX_CONTEXT)]),
+            context: with_fields_of(Some(lineage), bounded_fields(&fields[..fields.len().min(MAX_CONTEXT)])),
             // Not the name that the shard has: one that is borrowed for a moment has that of an earlier holder.
             thread: Some(thread_name()),
             // While the thread panics, its hook may just print a backtrace, see `backtrace`.
@@ -129,21 +132,19 @@ fn report_on(holder: Holder<'_>, report: &Report<'_>) {
     if let Some(kind) = report.kind {
         text.kind = bounded_name(kind).into_owned().into();
     }
-    let filed = quietly(|| file(holder, tally, now, found(holder, report, now, text)));
+    // Not inside `quietly`, where this thread reaches no shard.
+    let here = report.here.clone().unwrap_or_else(here);
+    let filed = quietly(|| file(holder, tally, now, found(holder, report, &here, now, text)));
     if filed.is_none() {
         tally.count(now);
     }
 }
 
 /// What is known of an error that is recorded by hand. Inside `quietly`.
-fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) -> Found {
+fn found(holder: Holder<'_>, report: &Report<'_>, here: &Here, now: u64, error: ErrorText) -> Found {
     let Place { file, line, column } = report.place;
-    let top = holder.stack.top();
-    let (id, cell) = (top.id(), top.cell());
-    // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
-    let here = || (id, unsafe { cell.as_ref() }.map(|cell| cell.series));
-    let (id, series) = report.call.map_or_else(here, |call| call.unwrap_or((GROUND, None)));
-    let series = series.and_then(|series| holder.recorder().series(series));
+    let call = here.caller_in(holder.recorder().address());
+    let series = call.and_then(|call| holder.recorder().series(call.series));
     let operation: Option<Arc<str>> = series.as_ref().map(|series| Arc::from(&*series.name));
     let component = match &series {
         Some(series) if report.component.is_empty() => &series.component,
@@ -154,10 +155,12 @@ fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) ->
             error,
             severity: report.severity,
             seen_ns: holder.recorder().since_start_ns(now),
-            operation_id: (id != GROUND).then_some(id),
+            operation_id: call.map(|call| call.id),
+            trace_id: here.lineage.as_ref().map(Lineage::trace),
+            span_id: here.span(),
             operation: operation.clone(),
             location: Some(format!("{file}:{line}:{column}")),
-            context: bounded_fields(report.context),
+            context: with_fields_of(here.lineage.as_ref(), bounded_fields(report.context)),
             thread: Some(thread_name()),
             backtrace: backtrace(holder.recorder()),
         },
@@ -165,6 +168,16 @@ fn found(holder: Holder<'_>, report: &Report<'_>, now: u64, error: ErrorText) ->
         component: Arc::from(&*truncated(component, MAX_NAME_BYTES)),
         fingerprint: report.fingerprint,
     }
+}
+
+/// Fields of an error, and those of the context that it occurred in, as far as there is room.
+fn with_fields_of(lineage: Option<&Lineage>, mut fields: Vec<(String, FieldValue)>) -> Vec<(String, FieldValue)> {
+    let of_context = lineage.map_or(&[][..], Lineage::fields);
+    let room = MAX_CONTEXT.saturating_sub(fields.len());
+    let new = of_context.iter().filter(|(key, _)| !fields.iter().any(|(known, _)| known == key)).take(room);
+    let new: Vec<_> = new.cloned().collect();
+    fields.extend(new);
+    fields
 }
 
 /// All groups of errors, and what is in none.

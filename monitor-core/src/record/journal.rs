@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rtrb::{Consumer, Producer};
 
+use super::lineage::Lineage;
 use super::registry::Series;
 use crate::model::{ErrorText, FieldValue, Outcome};
 
@@ -22,6 +23,7 @@ pub(crate) struct RawRecord {
     /// [`GROUND`](super::stack::GROUND) without a parent.
     pub(crate) parent: u64,
     pub(crate) parent_series: Option<u32>,
+    pub(crate) lineage: Lineage,
     pub(crate) series: Arc<Series>,
     pub(crate) outcome: Outcome,
     pub(crate) ended: u64,

@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::cell::Cell;
 use super::fork;
+use super::lineage::{self, Lineage};
 use super::quiet::{self, quietly, quietly_or_not};
 use super::recorder::{self, Holder, Recorder, RecorderRef, Shard};
 use super::roster::Seat;
+use super::scope::lineage_of;
 
 type Slot = *const Seat<Shard>;
 
@@ -71,8 +74,13 @@ impl Drop for Claimed {
             let seat = unsafe { &*seat };
             // Guards that are still held somewhere find their frames among the parked ones.
             quietly_or_not(|| {
+                // Before any is taken: those above one that is gone would be without their beginning.
+                let lineage = |id| (id, lineage_of(&seat.stack, std::ptr::from_ref(seat).cast(), id, id));
+                let mut lineages: Vec<_> = seat.stack.top_down().map(|frame| lineage(frame.id())).collect();
                 seat.stack.take_all(|frame, id, below| {
-                    recorder.parked.park(frame, id, below, false);
+                    let known = lineages.iter().position(|(known, _)| *known == id);
+                    let lineage = known.map_or(Lineage::Root(id), |at| lineages.swap_remove(at).1);
+                    recorder.parked.park(frame, id, below, false, lineage);
                 });
             });
             seat.release();
@@ -181,5 +189,15 @@ pub(crate) fn watch_forks() {
 /// Lets a forked child begin with a recorder of its own: forgets the process's, and this thread's shard of it.
 fn begin_clean() {
     recorder::forget_process();
+    lineage::forget_keys();
     set_current(std::ptr::null());
+}
+
+/// The cell of a series on a shard, made now if need be.
+pub(super) fn cell_of(holder: Holder<'_>, series: u32) -> Option<&Cell> {
+    holder.cell_of_series(series).or_else(|| {
+        let known = holder.recorder().series(series)?;
+        // SAFETY: inside `quietly`.
+        quietly(|| unsafe { holder.meet_series(&known) })
+    })
 }

@@ -470,7 +470,7 @@ fn listed(tasks: &Tasks) -> Vec<u64> {
 }
 
 fn claim(tasks: &Tasks, id: u64) -> TaskSlot {
-    tasks.claim(id, id as u32 + 1, id * 10, id + 2).unwrap()
+    tasks.claim(id, id as u32 + 1, id * 10, id + 2, None).unwrap()
 }
 
 #[test]

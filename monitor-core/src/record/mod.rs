@@ -15,7 +15,9 @@
 //! | `sync`, `counter`, `list`, `quiet` | the atomics, a number with one writer, a list that grows, the way a slow path is kept out of reach |
 //! | `budget`, `tallies` | how much is kept of something, how many errors came from one source |
 //! | `durations`, `edges`, `cell` | the figures of one operation on one thread |
+//! | `lineage` | which trace a call belongs to, ids of traces and spans |
 //! | `stack`, `tasks`, `parked` | what runs: on a thread, between two polls, on its way elsewhere |
+//! | `scope`, `context` | the contexts that a thread is in, on whose behalf its calls are made |
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
@@ -33,6 +35,7 @@ pub(crate) mod cell;
 pub(crate) mod counter;
 pub(crate) mod durations;
 pub(crate) mod edges;
+pub(crate) mod lineage;
 pub(crate) mod list;
 pub(crate) mod quiet;
 pub(crate) mod roster;
@@ -44,6 +47,8 @@ pub(crate) mod tasks;
 pub(crate) mod call;
 #[cfg(not(loom))]
 pub(crate) mod call_site;
+#[cfg(not(loom))]
+pub(crate) mod context;
 #[cfg(not(loom))]
 pub(crate) mod copies;
 #[cfg(not(loom))]
@@ -68,6 +73,8 @@ pub(crate) mod reader;
 pub(crate) mod recorder;
 #[cfg(not(loom))]
 pub(crate) mod registry;
+#[cfg(not(loom))]
+pub(crate) mod scope;
 #[cfg(not(loom))]
 pub(crate) mod shard;
 #[cfg(all(feature = "tracing", not(loom)))]

@@ -5,9 +5,11 @@ use super::cell::Cell;
 use super::errors::file_failure;
 use super::failure::{Failure, bounded_fields, describe};
 use super::journal::{Detail, RawRecord};
+use super::lineage::Lineage;
 use super::quiet::quietly;
 use super::recorder::Holder;
-use super::stack::GROUND;
+use super::scope::lineage_of;
+use super::stack::{GROUND, is_stand_in};
 use super::tallies::Source;
 use crate::model::{ErrorText, FieldValue, Outcome};
 
@@ -34,22 +36,35 @@ pub(super) struct Parent {
 
 impl Parent {
     pub(super) const NONE: Self = Self { id: GROUND, series: None };
+
+    /// The id of the call, also where a frame stands in for it.
+    pub(super) fn id_in(self, lineage: &Lineage, home: usize) -> u64 {
+        if is_stand_in(self.id) { lineage.caller_in(home).map_or(GROUND, |caller| caller.id) } else { self.id }
+    }
 }
 
 /// A call that has ended.
-pub(super) struct Ended {
+pub(super) struct Ended<'a> {
     pub(super) id: u64,
     pub(super) timed: bool,
     pub(super) ns: u64,
     pub(super) now: u64,
     pub(super) parent: Parent,
     pub(super) outcome: Outcome,
+    /// Where the call comes from, if this thread's stack and contexts do not say it.
+    pub(super) lineage: Option<&'a Lineage>,
+}
+
+impl Ended<'_> {
+    pub(super) fn lineage(&self, holder: Holder<'_>) -> Lineage {
+        self.lineage.cloned().unwrap_or_else(|| lineage_of(&holder.stack, holder.address(), self.parent.id, self.id))
+    }
 }
 
 /// Keeps the extremes, and decides whether the call is recorded individually.
 #[cold]
 #[inline(never)]
-pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>) {
+pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>) {
     let Ended { ns, now, timed, .. } = *ended;
     let slowest = timed && ns > cell.max_ns.get();
     if slowest {
@@ -79,7 +94,13 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extra
 }
 
 /// Counts an error, files it with its group if it is one to look at, and gives its text if a record is kept.
-fn meet_failure(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>, keep: bool) -> Option<ErrorText> {
+fn meet_failure(
+    holder: Holder<'_>,
+    cell: &Cell,
+    ended: &Ended<'_>,
+    extras: Extras<'_>,
+    keep: bool,
+) -> Option<ErrorText> {
     let tally = cell.tallies.of(Source { key: extras.error.map_or("", Failure::key), place: 0 });
     let look = tally.may_look(ended.now, holder.recorder().look_interval);
     let text = if look || keep { extras.error.and_then(describe) } else { None };
@@ -92,23 +113,27 @@ fn meet_failure(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'
         (None, None) => Some(ErrorText::new("failure", "")),
         (None, Some(_)) => None,
     };
-    let filed =
-        found.is_some_and(|error| file_failure(holder, cell, tally, (ended.id, ended.now), error, extras.fields));
+    let filed = found.is_some_and(|error| {
+        let of = (ended.id, ended.now, &ended.lineage(holder));
+        file_failure(holder, cell, tally, of, error, extras.fields)
+    });
     if !filed {
         tally.count(ended.now);
     }
     text
 }
 
-fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended, extras: Extras<'_>, error: Option<ErrorText>) {
+fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>, error: Option<ErrorText>) {
     let kept = quietly(|| {
         let fields = bounded_fields(extras.fields);
+        let lineage = ended.lineage(holder);
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
         let detail = (error.is_some() || !fields.is_empty()).then(|| Box::new(Detail { fields, error }));
         let record = RawRecord {
             id: ended.id,
-            parent: ended.parent.id,
+            parent: ended.parent.id_in(&lineage, holder.recorder().address()),
+            lineage,
             parent_series: ended.parent.series,
             series,
             outcome: ended.outcome,

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
+use super::lineage::Lineage;
 use super::stack::{Below, Frame, SavedFrame};
 use crate::base::padded::Padded;
 
@@ -15,11 +16,12 @@ use crate::base::padded::Padded;
 const PARTS: usize = 16;
 
 /// A frame without a stack.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ParkedFrame {
     pub(crate) frame: SavedFrame,
     /// Whether it waits with a future; else the call goes on somewhere.
     pub(crate) suspended: bool,
+    pub(crate) lineage: Lineage,
 }
 
 type Part = HashMap<u64, ParkedFrame>;
@@ -43,10 +45,17 @@ impl Parked {
     ///
     /// The table has no bound of its own: it holds as many frames as the host holds guards, and loses none. A guard that
     /// was given to `mem::forget` keeps its entry, as it keeps its call in flight.
-    pub(crate) fn park(&self, frame: &Frame, id: u64, parent: Option<Below>, suspended: bool) -> bool {
+    pub(crate) fn park(
+        &self,
+        frame: &Frame,
+        id: u64,
+        parent: Option<Below>,
+        suspended: bool,
+        lineage: Lineage,
+    ) -> bool {
         let mut part = self.part(id).lock();
         let Some(frame) = frame.take(id) else { return false };
-        part.insert(id, ParkedFrame { frame: SavedFrame { parent, ..frame }, suspended });
+        part.insert(id, ParkedFrame { frame: SavedFrame { parent, ..frame }, suspended, lineage });
         true
     }
 
@@ -58,19 +67,23 @@ impl Parked {
     /// Puts a call's frame back on a stack by `push`, unless the call has ended meanwhile.
     pub(crate) fn unpark(&self, id: u64, push: impl FnOnce(SavedFrame) -> bool) {
         let mut part = self.part(id).lock();
-        if part.get(&id).is_some_and(|parked| push(parked.frame)) {
-            part.remove(&id);
-        }
+        let unparked = if part.get(&id).is_some_and(|parked| push(parked.frame)) { part.remove(&id) } else { None };
+        drop(part);
+        drop(unparked);
     }
 
     /// Takes a call out for good; if it is not here, `elsewhere` looks for it while no frame of this part can move.
-    pub(crate) fn take(&self, id: u64, elsewhere: impl FnOnce() -> Option<SavedFrame>) -> Option<SavedFrame> {
+    pub(crate) fn take(
+        &self,
+        id: u64,
+        elsewhere: impl FnOnce() -> Option<(SavedFrame, Option<Lineage>)>,
+    ) -> Option<(SavedFrame, Option<Lineage>)> {
         let mut part = self.part(id).lock();
-        part.remove(&id).map(|parked| parked.frame).or_else(elsewhere)
+        part.remove(&id).map(|parked| (parked.frame, Some(parked.lineage))).or_else(elsewhere)
     }
 
     /// All parked calls.
     pub(crate) fn read(&self) -> Vec<ParkedFrame> {
-        self.parts.iter().flat_map(|part| part.lock().values().copied().collect::<Vec<_>>()).collect()
+        self.parts.iter().flat_map(|part| part.lock().values().cloned().collect::<Vec<_>>()).collect()
     }
 }

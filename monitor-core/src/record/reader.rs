@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cell::Cell;
+use super::context::lineage_in;
 use super::copies;
 use super::edges::OTHER_CALLERS;
 use super::errors;
 use super::journal::RawRecord;
+use super::lineage::{Lineage, span_of};
 use super::quiet::quietly_or_not;
 use super::recorder::{Recorder, Shard};
 use super::registry::{Cap, OVERFLOW, Series};
-use super::stack::GROUND;
+use super::stack::{GROUND, is_stand_in};
 use super::sync::{AtomicU64, Ordering, fence};
 use crate::base::clock::Anchor;
 use crate::model::{
@@ -196,7 +198,7 @@ pub(crate) fn active_now(recorder: &Recorder) -> Vec<ActiveOperation> {
 }
 
 fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> Vec<ActiveOperation> {
-    let describe = |number: u32, id, since, parent: u64| {
+    let describe = |number: u32, id, since, parent: u64, lineage: Option<&Lineage>| {
         let series = series.get(number as usize)?;
         Some(ActiveOperation {
             id,
@@ -204,6 +206,8 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             kind: series.kind.to_string(),
             labels: labels(series),
             parent: (parent != GROUND).then_some(parent),
+            trace_id: lineage.map(Lineage::trace),
+            span_id: Some(span_of(id)),
             started_at: anchor.wall_time(since),
             age: anchor.age(since),
             thread: None,
@@ -214,13 +218,20 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
     };
     let mut seen = HashMap::new();
     let mut found = Vec::new();
+    let waiting: HashMap<u64, Lineage> = recorder
+        .shards
+        .iter()
+        .flat_map(|shard| shard.tasks.read())
+        .filter_map(|task| Some((task.id, task.lineage?)))
+        .collect();
     for shard in recorder.shards.iter().filter(|shard| shard.is_held()) {
         let frames = shard.stack.read();
         let thread = if frames.is_empty() { None } else { Some(shard.thread().to_string()) };
-        for frame in frames {
+        for (at, frame) in frames.iter().enumerate().filter(|(_, frame)| !is_stand_in(frame.id)) {
+            let lineage = lineage_in(&frames[..=at], shard, |id| waiting.get(&id).cloned());
             // SAFETY: a frame with an id has a cell of a shard of this recorder, which lives as long as it.
             let Some(cell) = (unsafe { frame.cell.as_ref() }) else { continue };
-            if let Some(mut operation) = describe(cell.series, frame.id, frame.since, frame.parent) {
+            if let Some(mut operation) = describe(cell.series, frame.id, frame.since, frame.parent, Some(&lineage)) {
                 // Seen already if it went from one stack to another while they were read.
                 if let Entry::Vacant(place) = seen.entry(frame.id) {
                     operation.thread.clone_from(&thread);
@@ -238,7 +249,8 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
                 // What is below on the stack may be what polls it, and not what it belongs to.
                 operation.parent = (task.parent != GROUND).then_some(task.parent);
             } else if seen.insert(task.id, usize::MAX).is_none()
-                && let Some(mut operation) = describe(task.series, task.id, task.since, task.parent)
+                && let Some(mut operation) =
+                    describe(task.series, task.id, task.since, task.parent, task.lineage.as_ref())
             {
                 // A guard outside of its monitor's scope has a slot too, and was never polled.
                 let suspended = task.polls > 0;
@@ -250,9 +262,9 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
     }
     for parked in recorder.parked.read() {
         let frame = parked.frame;
+        let parent = frame.parent.map_or(GROUND, |parent| parent.id);
         if seen.insert(frame.id, usize::MAX).is_none()
-            && let Some(mut operation) =
-                describe(frame.series, frame.id, frame.since, frame.parent.map_or(GROUND, |parent| parent.id))
+            && let Some(mut operation) = describe(frame.series, frame.id, frame.since, parent, Some(&parked.lineage))
         {
             operation.state = if parked.suspended { ActiveState::Suspended } else { ActiveState::Running };
             found.push(operation);
@@ -279,6 +291,9 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
         id: raw.id,
         parent: (raw.parent != GROUND).then_some(raw.parent),
         parent_name: raw.parent_series.and_then(|number| recorder.series(number)).map(|parent| parent.name.to_string()),
+        trace_id: Some(raw.lineage.trace()),
+        span_id: Some(span_of(raw.id)),
+        parent_span_id: if raw.parent == GROUND { raw.lineage.span() } else { Some(span_of(raw.parent)) },
         name: raw.series.name.to_string(),
         kind: raw.series.kind.to_string(),
         component: raw.series.component.to_string(),
@@ -294,6 +309,7 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
         items: raw.items,
         bytes: raw.bytes,
         fields: detail.map(|detail| detail.fields.clone()).unwrap_or_default(),
+        context: raw.lineage.fields().to_vec(),
         error: detail.and_then(|detail| detail.error.clone()),
         thread: (!raw.thread.is_empty()).then(|| raw.thread.to_string()),
     }
@@ -325,6 +341,7 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         callbacks_panicked: load(&counts.callbacks_panicked),
         jobs_unlisted,
         jobs_displaced,
+        traceparents_ignored: load(&counts.traceparents_ignored),
         names_changed: load(&counts.names_changed),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,

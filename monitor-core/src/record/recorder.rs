@@ -70,6 +70,7 @@ pub(crate) struct Recorder {
 pub(crate) struct Counts {
     pub(crate) reentrant_calls: AtomicU64,
     pub(crate) callbacks_panicked: AtomicU64,
+    pub(crate) traceparents_ignored: AtomicU64,
     pub(crate) names_changed: AtomicU64,
 }
 
@@ -171,6 +172,11 @@ impl Recorder {
                 return;
             }
         }
+    }
+
+    /// What tells it from other recorders.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Nanoseconds from the making of the recorder to a reading of the clock.

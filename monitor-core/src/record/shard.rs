@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::cell::Cell;
 use super::counter::Counter;
 use super::journal::{RING, RawRecord, Reader, Writer};
+use super::lineage::ContextData;
 use super::list::List;
 use super::registry::{Identity, Series};
 use super::roster::Seat;
@@ -49,6 +50,9 @@ pub(crate) struct Shard<H> {
     pub(crate) losses: Padded<Losses>,
     reader: Mutex<Option<Reader>>,
     thread: Mutex<Arc<str>>,
+    /// The contexts that the holder is in, under the ids of their frames: for readers, and for whoever ends a call of
+    /// this stack on another thread.
+    contexts: Mutex<Vec<(u64, Arc<ContextData>)>>,
 }
 
 /// Shards made in this process.
@@ -140,7 +144,13 @@ impl<H> Shard<H> {
             losses: Padded(Losses { ring_full: zero(), stack_overflows: zero(), task_overflows: zero() }),
             reader: Mutex::new(None),
             thread: Mutex::new(unnamed),
+            contexts: Mutex::new(Vec::new()),
         }
+    }
+
+    /// The context whose frame has this id.
+    pub(crate) fn context(&self, mark: u64) -> Option<Arc<ContextData>> {
+        self.contexts.lock().iter().find(|(known, _)| *known == mark).map(|(_, data)| Arc::clone(data))
     }
 
     #[inline(always)]
@@ -219,6 +229,24 @@ impl<'a, H> Holder<'a, H> {
     #[inline(always)]
     pub(crate) fn seat(self) -> &'a Seat<Shard<H>> {
         self.seat
+    }
+
+    /// What tells the shard from others.
+    #[inline(always)]
+    pub(crate) fn address(self) -> *const () {
+        std::ptr::from_ref(self.seat).cast()
+    }
+
+    /// Keeps a context that the holder enters.
+    pub(crate) fn enter_context(self, mark: u64, data: Arc<ContextData>) {
+        self.contexts.lock().push((mark, data));
+    }
+
+    /// The holder leaves a context. Given back, so that it is freed when the lock is gone.
+    pub(crate) fn leave_context(self, mark: u64) -> Option<Arc<ContextData>> {
+        let mut contexts = self.contexts.lock();
+        let at = contexts.iter().rposition(|(known, _)| *known == mark)?;
+        Some(contexts.swap_remove(at).1)
     }
 
     /// A number for an id that no other call of this recorder gets.

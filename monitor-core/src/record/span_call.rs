@@ -10,16 +10,19 @@
 
 use smallvec::SmallVec;
 
-use super::call::{add_extras, cell_of, count_outcome, meet, sorted};
+use super::call::{add_extras, count_outcome, meet, sorted};
 use super::call_site::{RecordPolicy, new_number};
 use super::cell::Cell;
+use super::context::{Here, here};
 use super::failure::Failure;
-use super::local::{attach, current, with_borrowed};
+use super::lineage::{Caller, Lineage};
+use super::local::{attach, cell_of, current, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, RecorderRef};
 use super::registry::Identity;
-use super::stack::SavedFrame;
+use super::scope::{KeptScope, Scope, innermost, this_thread};
+use super::stack::{GROUND, SavedFrame};
 use super::tasks::TaskSlot;
 use crate::model::{ErrorText, FieldValue, Outcome};
 
@@ -43,7 +46,7 @@ impl SpanSite {
 }
 
 /// The call that a span belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum SpanParent {
     /// The innermost one on this thread.
     Here,
@@ -53,23 +56,29 @@ pub(crate) enum SpanParent {
 }
 
 /// The call of a span, for its children.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SpanCaller {
     id: u64,
     /// Known after its first enter.
     series: Option<u32>,
+    home: usize,
+    lineage: Lineage,
 }
 
 impl SpanCaller {
-    fn as_parent(self) -> Parent {
-        Parent { id: self.id, series: self.series }
+    fn into_parent(self) -> (Parent, Option<Lineage>) {
+        (Parent { id: self.id, series: self.series }, Some(self.lineage))
     }
 
-    /// Its id, and the number of its series if that is known.
-    pub(crate) fn id_and_series(self) -> (u64, Option<u32>) {
-        (self.id, self.series)
+    /// As a place where something occurs.
+    pub(crate) fn into_here(self) -> Here {
+        let Self { id, series, home, lineage } = self;
+        Here { lineage: Some(lineage), call: series.map(|series| Caller { id, series, home }) }
     }
 }
+
+/// What is in no call and no context.
+pub(crate) const NOWHERE: Here = Here { lineage: None, call: None };
 
 /// One stay of the span on a thread.
 #[derive(Debug)]
@@ -83,6 +92,8 @@ struct Stay {
     depth: usize,
     /// A panic that began before is not the span's.
     was_panicking: bool,
+    /// The context of the span, where that is not the one that the thread was in.
+    _scope: Option<KeptScope>,
 }
 
 /// What few spans have.
@@ -114,6 +125,7 @@ pub(crate) struct SpanCall {
     series: u32,
     id: u64,
     parent: Parent,
+    lineage: Lineage,
     since: u64,
     last_exit: u64,
     /// Stays so far; zero: nothing is recorded yet.
@@ -127,22 +139,13 @@ pub(crate) struct SpanCall {
     said: Option<Box<Said>>,
 }
 
-thread_local! {
-    /// Its address tells a thread from all others that live. Without a destructor, so that there is one until the end.
-    static THREAD: u8 = const { 0 };
-}
-
-fn this_thread() -> usize {
-    THREAD.with(|thread| std::ptr::from_ref(thread).addr())
-}
-
 /// The shard of this thread, if it records into a certain recorder.
 fn own_shard<'a>(recorder: &Recorder) -> Option<Holder<'a>> {
     current().or_else(attach).filter(|holder| std::ptr::eq(holder.recorder(), recorder))
 }
 
 fn address_of(holder: Holder<'_>) -> usize {
-    std::ptr::from_ref(holder.seat()).addr()
+    holder.address().addr()
 }
 
 impl SpanCall {
@@ -157,28 +160,28 @@ impl SpanCall {
         if !cfg!(feature = "enabled") || !recorder.is_enabled() || recorder.is_inherited() {
             return None;
         }
-        let (id, top) = match own_shard(recorder) {
-            Some(holder) => {
-                let top = holder.stack.top();
-                // SAFETY: a frame of this thread's stack has a cell of this shard, or none on the ground.
-                let series = unsafe { top.cell().as_ref() }.map(|cell| cell.series);
-                (holder.stack.id_above_top(holder.next_number()), Parent { id: top.id(), series })
-            }
-            None => {
-                let id = with_borrowed(recorder, |holder| holder.stack.id_above_top(holder.next_number()))?;
-                (id, outside().map_or(Parent::NONE, SpanCaller::as_parent))
-            }
-        };
-        let parent = match parent {
-            SpanParent::Here => top,
-            SpanParent::Nobody => Parent::NONE,
-            SpanParent::Call(caller) => caller.as_parent(),
+        let own = own_shard(recorder);
+        let new_id = |holder: Holder<'_>| holder.stack.id_above_top(holder.next_number());
+        let id = own.map_or_else(|| with_borrowed(recorder, new_id), |holder| Some(new_id(holder)))?;
+        let (parent, lineage) = match parent {
+            SpanParent::Nobody => (Parent::NONE, None),
+            SpanParent::Call(caller) => caller.into_parent(),
+            SpanParent::Here => match if own.is_none() { outside() } else { None } {
+                Some(caller) => caller.into_parent(),
+                None => {
+                    let here = here();
+                    let caller = here.caller_in(recorder.address());
+                    let parent = caller.map_or(Parent::NONE, |call| Parent { id: call.id, series: Some(call.series) });
+                    (parent, here.lineage)
+                }
+            },
         };
         Some(Self {
             recorder: recorder.clone(),
             series: 0,
             id,
             parent,
+            lineage: lineage.unwrap_or(Lineage::Root(id)),
             since: 0,
             last_exit: 0,
             enters: 0,
@@ -194,7 +197,8 @@ impl SpanCall {
 
     /// The call, as the parent of another one.
     pub(crate) fn caller(&self) -> SpanCaller {
-        SpanCaller { id: self.id, series: (self.enters > 0).then_some(self.series) }
+        let series = (self.enters > 0).then_some(self.series);
+        SpanCaller { id: self.id, series, home: self.recorder.address(), lineage: self.lineage.clone() }
     }
 
     /// A label. Only before the first enter: the operation's series is chosen then.
@@ -266,22 +270,40 @@ impl SpanCall {
             (self.since, self.last_exit) = (entered, entered);
         }
         self.enters += 1;
+        let mut scope = None;
         if own {
-            let elsewhere = holder.stack.top().id() != self.parent.id;
+            let foreign = !self.belongs_here(holder);
             let (id, series, since) = (self.id, self.series, self.since);
             let saved = SavedFrame { id, series, since, weight: 1, children_ns: 0, parent: None };
-            if !holder.stack.restore(cell, saved) {
+            let framed = holder.stack.restore(cell, saved);
+            if !framed {
                 holder.losses.stack_overflows.add(1);
             }
-            if elsewhere && first {
-                // What is below on this stack is not its parent: readers find that here.
+            if foreign {
+                let (lineage, mark) = (Some(self.lineage.clone()), if framed { id } else { 0 });
+                scope = quietly(|| KeptScope::enter(Scope::new(lineage, mark, holder.address())));
+            }
+            // Readers would take what is below on this stack for its parent, and that one's trace for its own.
+            if foreign && first {
                 self.take_slot(holder);
             }
         } else if first {
             self.take_slot(holder);
         }
         let seat = if own { address_of(holder) } else { 0 };
-        self.stays.push(Stay { thread, seat, entered, depth: 1, was_panicking: std::thread::panicking() });
+        let was_panicking = std::thread::panicking();
+        self.stays.push(Stay { thread, seat, entered, depth: 1, was_panicking, _scope: scope });
+    }
+
+    /// Whether what is on top of this thread's stack is the parent, and so its trace that of the span.
+    fn belongs_here(&self, holder: Holder<'_>) -> bool {
+        let top = holder.stack.top().id();
+        if top == self.parent.id && (top != GROUND || innermost().is_none()) {
+            return true;
+        }
+        let here = here();
+        let parent = here.caller_in(self.recorder.address()).map_or(GROUND, |caller| caller.id);
+        parent == self.parent.id && here.lineage.unwrap_or(Lineage::Root(self.id)).is(&self.lineage)
     }
 
     fn meet<'a>(&self, holder: Holder<'a>, site: &SpanSite) -> Option<&'a Cell> {
@@ -352,10 +374,11 @@ impl SpanCall {
     fn take_frame(&self, seat: usize) -> u64 {
         let on_its_stack = || {
             let mut shards = self.recorder.shards.iter();
-            shards.find(|shard| std::ptr::from_ref(*shard).addr() == seat)?.stack.kill(self.id)
+            let shard = shards.find(|shard| std::ptr::from_ref(*shard).addr() == seat)?;
+            Some((shard.stack.kill(self.id)?, None))
         };
         let taken = quietly(|| self.recorder.parked.take(self.id, on_its_stack)).flatten();
-        taken.map_or(0, |frame| frame.children_ns)
+        taken.map_or(0, |(frame, _)| frame.children_ns)
     }
 
     /// On no thread until the next enter, if there is one.
@@ -377,7 +400,8 @@ impl SpanCall {
 
     fn take_slot(&mut self, holder: Holder<'_>) {
         let (id, series, since, parent) = (self.id, self.series, self.since, self.parent.id);
-        self.slot = quietly(|| holder.tasks.claim(id, series, since, parent)).flatten();
+        let lineage = Some(self.lineage.clone());
+        self.slot = quietly(|| holder.tasks.claim(id, series, since, parent, lineage)).flatten();
         if self.slot.is_none() {
             holder.losses.task_overflows.add(1);
         }
@@ -432,7 +456,8 @@ impl SpanCall {
         add_extras(cell, &extras);
         count_outcome(cell, outcome);
         if outcome != Outcome::Success || cell.is_notable(ns, now) {
-            note(holder, cell, &Ended { id: self.id, timed: true, ns, now, parent, outcome }, extras);
+            let lineage = Some(&self.lineage);
+            note(holder, cell, &Ended { id: self.id, timed: true, ns, now, parent, outcome, lineage }, extras);
         }
     }
 }

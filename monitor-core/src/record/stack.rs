@@ -39,6 +39,12 @@ fn position_in(id: u64) -> usize {
     (id >> POSITION_SHIFT) as usize & (DEPTH - 1)
 }
 
+/// Whether an id is not that of a call but of a frame that [stands in](Stack::push_stand_in) for one.
+#[inline(always)]
+pub(crate) fn is_stand_in(id: u64) -> bool {
+    id & FIRST_NUMBER == 0
+}
+
 /// One call that runs.
 pub(crate) struct Frame {
     /// Of the call; zero: dead. Written by the owner, and cleared by whoever ends the call.
@@ -49,6 +55,10 @@ pub(crate) struct Frame {
     weight: Counter,
     /// Time of the children that ended, each weighted with the calls it stands for.
     children_ns: Counter,
+    /// The call that this one's trace began with, if that ended earlier; and which call this is said of, so that no call
+    /// has to take it back.
+    root: Counter,
+    root_of: Counter,
 }
 
 impl Frame {
@@ -59,7 +69,25 @@ impl Frame {
             since: Counter::new(0),
             weight: Counter::new(0),
             children_ns: Counter::new(0),
+            root: Counter::new(0),
+            root_of: Counter::new(0),
         }
+    }
+
+    /// The call that the trace of this one began with, if this one is the outermost that is left of it.
+    pub(crate) fn root(&self) -> u64 {
+        let id = self.id();
+        if self.root_of.acquire() == id { self.root.get() } else { id }
+    }
+
+    /// As [`root`](Self::root), from any thread: of a call that was seen here a moment ago.
+    fn root_as_seen(&self, id: u64) -> u64 {
+        if self.root_of.acquire() == id { self.root.get() } else { id }
+    }
+
+    fn set_root(&self, root: u64) {
+        self.root.set(root);
+        self.root_of.publish(self.id());
     }
 
     /// Writes all but the id. A reader that sees any of it sees that the frame was dead before.
@@ -111,6 +139,7 @@ impl Frame {
         if id == 0 || id != self.id.get() {
             return None;
         }
+        let id = if is_stand_in(id) { self.since() } else { id };
         // SAFETY: a frame has a cell of a shard of its recorder, which lives as long as the recorder, or none.
         unsafe { cell.as_ref() }.map(|cell| Below { id, series: cell.series })
     }
@@ -138,8 +167,10 @@ pub(crate) struct FrameView {
     pub(crate) id: u64,
     pub(crate) cell: *const Cell,
     pub(crate) since: u64,
-    /// The id of the live frame below, [`GROUND`] if there is none.
+    /// The id of the live frame below or of the call that it stands for, [`GROUND`] if there is none.
     pub(crate) parent: u64,
+    /// As [`Frame::root`].
+    pub(crate) root: u64,
 }
 
 /// A frame taken off a stack: to be put on another one later, or because its call ended elsewhere.
@@ -174,6 +205,8 @@ pub(crate) struct Stack {
     depth: AtomicUsize,
     /// Odd while frames are moved, and another one with every call that comes back to a stack. Written by the owner.
     moves: Counter,
+    /// Calls that remember what their trace began with: mostly none ever.
+    handed_down: Counter,
     frames: [Frame; DEPTH],
 }
 
@@ -182,6 +215,7 @@ impl Stack {
         Self {
             depth: AtomicUsize::new(1),
             moves: Counter::new(0),
+            handed_down: Counter::new(0),
             frames: std::array::from_fn(|i| Frame::new(if i == 0 { GROUND } else { 0 })),
         }
     }
@@ -211,6 +245,28 @@ impl Stack {
     /// The id of a call that will likely be put on top of this stack: found fastest if it is.
     pub(crate) fn id_above_top(&self, number: u64) -> u64 {
         number | (self.depth.load(Ordering::Relaxed).min(DEPTH - 1) as u64) << POSITION_SHIFT
+    }
+
+    /// Puts a frame on the stack that stands for a call which runs elsewhere, `parent`, or for none: what runs above it
+    /// is done on behalf of that call. Its id is even, which no call's is; its start is the id of that call. `None` if the
+    /// stack is full.
+    #[cold]
+    pub(crate) fn push_stand_in(&self, cell: *const Cell, number: u64, parent: u64) -> Option<u64> {
+        self.push(cell, number & !FIRST_NUMBER, 0, || parent)
+    }
+
+    /// Takes such a frame off. The time of the calls above it was spent within the call below.
+    #[cold]
+    pub(crate) fn pop_stand_in(&self, id: u64) {
+        if let Some(Popped { frame, parent }) = self.remove(id) {
+            parent.add_child(frame.children_ns());
+        }
+    }
+
+    /// The live frames from the top down, without the ground. Only for the thread that owns the stack.
+    pub(crate) fn top_down(&self) -> impl Iterator<Item = &Frame> {
+        let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
+        self.frames[1..depth].iter().rev().filter(|frame| frame.id() != 0)
     }
 
     /// The frame on top and the one below, if the call is on top and the one below lives, which is nearly always so.
@@ -245,6 +301,7 @@ impl Stack {
         let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
         let position = (1..depth).rev().find(|i| self.frames[*i].id() == id)?;
         let frame = &self.frames[position];
+        self.hand_down_root(position);
         frame.id.set(0);
         self.drop_dead(depth);
         Some(Popped { frame, parent: self.live_below(position) })
@@ -256,9 +313,33 @@ impl Stack {
         // From the top down, because `compact` moves frames down, and is in the new place before it leaves the old one.
         (1..DEPTH).rev().filter(|position| self.frames[*position].id.acquire() == id).find_map(|position| {
             let parent = self.live_below(position).as_below();
+            self.hand_down_root(position);
             let saved = self.frames[position].take(id)?;
             Some(SavedFrame { parent, ..saved })
         })
+    }
+
+    /// Before a call ends below others: if its trace began with it, the next one above remembers that.
+    fn hand_down_root(&self, position: usize) {
+        let frame = &self.frames[position];
+        let is_call = |frame: &&Frame| frame.id() != 0 && !is_stand_in(frame.id());
+        if !is_call(&frame) || self.frames[1..position].iter().any(|below| is_call(&below)) {
+            return;
+        }
+        if let Some(above) = self.frames[position + 1..].iter().find(|frame| frame.id() != 0)
+            && is_call(&above)
+        {
+            above.set_root(frame.root());
+            self.handed_down.add(1);
+        }
+    }
+
+    /// The call that the trace of an outermost one began with, also if that was taken off just now.
+    pub(crate) fn root_of(&self, id: u64) -> u64 {
+        if self.handed_down.get() == 0 {
+            return id;
+        }
+        self.frames.iter().find(|frame| frame.root_of.acquire() == id).map_or(id, |frame| frame.root.get())
     }
 
     /// The live frame on top, or the ground. Only for the thread that owns the stack.
@@ -288,7 +369,9 @@ impl Stack {
             let id = frame.id();
             if id != 0 {
                 let this = frame.as_below();
-                take(frame, id, below);
+                if !is_stand_in(id) {
+                    take(frame, id, below);
+                }
                 below = this;
                 // Whatever became of it, the call is not on this stack any more.
                 frame.id.set(0);
@@ -344,6 +427,8 @@ impl Stack {
             }
             if from != to {
                 let target = &self.frames[to];
+                target.root.set(frame.root.get());
+                target.root_of.publish(frame.root_of.get());
                 target.fill(frame.cell(), frame.weight(), frame.since(), frame.children_ns());
                 target.id.publish(id);
                 // The call is in both places for a moment. If it is ended from outside now, which happens once, it is
@@ -364,7 +449,7 @@ impl Stack {
         self.frames[..position].iter().rev().find(|frame| frame.id() != 0).unwrap_or(&self.frames[0])
     }
 
-    /// The live frames from the bottom up, from any thread. A frame that changes meanwhile is left out, and so are all
+    /// The live frames from the bottom up, with those that stand in for a call, from any thread. A frame that changes meanwhile is left out, and so are all
     /// while frames are moved again and again.
     pub(crate) fn read(&self) -> Vec<FrameView> {
         (0..READS).find_map(|_| self.read_once()).unwrap_or_default()
@@ -382,8 +467,8 @@ impl Stack {
             let since = frame.since.acquire();
             // Acquired again: whoever sees an id that came back sees that it was moved.
             if id != 0 && frame.id.acquire() == id {
-                views.push(FrameView { id, cell, since, parent });
-                parent = id;
+                views.push(FrameView { id, cell, since, parent, root: frame.root_as_seen(id) });
+                parent = if is_stand_in(id) { since } else { id };
             }
         }
         (moves & 1 == 0 && self.moves.get() == moves).then_some(views)

@@ -7,16 +7,19 @@
 
 use std::task::Poll;
 
-use super::call::{add_extras, cell_of, count_outcome, meet, next_weight, parent_of, sorted, start_of};
+use super::call::{add_extras, count_outcome, meet, next_weight, parent_of, sorted, start_of};
 use super::call_site::CallSite;
 use super::cell::{Cell, Recording};
+use super::context::{lineage_above_all, park_above, unpark};
 use super::failure::Failure;
-use super::local::{attach, current, is_current, scope, with_borrowed};
+use super::lineage::Lineage;
+use super::local::{attach, cell_of, current, is_current, scope, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef, Shard};
 use super::registry::Identity;
 use super::roster::Seat;
+use super::scope::{Scope, lineage_of};
 use super::stack::SavedFrame;
 use super::tasks::TaskSlot;
 use crate::model::{FieldValue, Outcome};
@@ -60,6 +63,8 @@ pub(crate) struct TaskCall {
     weight: u64,
     /// The call that the first poll was made in.
     parent: Option<Parent>,
+    /// Known after the first poll, if that was not the last one.
+    lineage: Option<Lineage>,
     polls: u64,
     busy_ns: u64,
     children_ns: u64,
@@ -117,6 +122,8 @@ impl Drop for TaskEnd<'_> {
 #[derive(Clone, Copy)]
 struct Stay {
     seat: *const Seat<Shard>,
+    /// Its frame; zero if there was no room for it.
+    frame: u64,
     entered: u64,
 }
 
@@ -131,6 +138,7 @@ impl TaskCall {
             since: 0,
             weight: 1,
             parent: None,
+            lineage: None,
             polls: 0,
             busy_ns: 0,
             children_ns: 0,
@@ -156,8 +164,12 @@ impl TaskCall {
             None => poll(),
             Some(stay) => {
                 task.polls += 1;
+                let scope = task.scope(stay);
                 let mut unwinding = Unwinding { task, stay: Some(stay) };
-                let polled = poll();
+                let polled = match scope {
+                    None => poll(),
+                    Some(scope) => scope.with(poll),
+                };
                 unwinding.stay = None;
                 let task = &mut *unwinding.task;
                 match &polled {
@@ -179,8 +191,12 @@ impl TaskCall {
                 drop_future();
                 return task.end_outside(Outcome::Cancelled);
             };
+            let scope = task.scope(stay);
             let mut unwinding = Unwinding { task, stay: Some(stay) };
-            drop_future();
+            match scope {
+                None => drop_future(),
+                Some(scope) => scope.with(drop_future),
+            }
             unwinding.stay = None;
             unwinding.task.end(stay, Outcome::Cancelled, None);
         });
@@ -210,12 +226,20 @@ impl TaskCall {
         }
         let cell = cell_of(holder, self.series)?;
         let (id, series, since, weight) = (self.id, self.series, self.since, self.weight);
-        holder.stack.restore(cell, SavedFrame { id, series, since, weight, children_ns: 0, parent: None });
+        let saved = SavedFrame { id, series, since, weight, children_ns: 0, parent: None };
+        let frame = if holder.stack.restore(cell, saved) { id } else { 0 };
         if !self.parked.is_empty() {
-            self.unpark(holder);
+            unpark(holder, std::mem::take(&mut self.parked));
         }
         let entered = if self.weight == 0 { 0 } else { holder.now() };
-        Some(Stay { seat: holder.seat(), entered })
+        Some(Stay { seat: holder.seat(), frame, entered })
+    }
+
+    /// The context that the future began in, for a poll that is not its first one.
+    #[inline]
+    fn scope(&self, stay: Stay) -> Option<Scope> {
+        let lineage = self.lineage.clone()?;
+        Some(Scope::new(Some(lineage), stay.frame, stay.seat.cast()))
     }
 
     #[inline]
@@ -248,7 +272,7 @@ impl TaskCall {
         }
         self.id = id.unwrap_or(number);
         self.since = since;
-        Some(Stay { seat: holder.seat(), entered: since })
+        Some(Stay { seat: holder.seat(), frame: id.unwrap_or(0), entered: since })
     }
 
     /// The cell of an operation that this shard has not met.
@@ -279,7 +303,7 @@ impl TaskCall {
     fn leave<'a>(&mut self, stay: Stay, suspended: bool) -> Option<(Holder<'a>, u64)> {
         let holder = current().filter(|_| is_current(stay.seat))?;
         if !holder.stack.is_on_top(self.id) {
-            self.park(holder, suspended);
+            self.parked = park_above(holder, self.id, suspended, self.lineage.as_ref());
         }
         let timed = self.weight > 0;
         let now = start_of(holder, self.weight);
@@ -307,8 +331,15 @@ impl TaskCall {
     fn suspend(&mut self, stay: Stay) {
         let Some((holder, _)) = self.leave(stay, true) else { return };
         if self.slot.is_none() && self.polls == 1 {
-            let parent = self.parent.unwrap_or(Parent::NONE).id;
-            self.slot = quietly(|| holder.tasks.claim(self.id, self.series, self.since, parent)).flatten();
+            let lineage = match self.parent {
+                Some(parent) => lineage_of(&holder.stack, holder.address(), parent.id, self.id),
+                None => lineage_above_all(holder, self.id),
+            };
+            let parent = self.parent.get_or_insert(Parent::NONE);
+            parent.id = parent.id_in(&lineage, holder.recorder().address());
+            let (id, series, since, parent) = (self.id, self.series, self.since, parent.id);
+            self.lineage = Some(lineage.clone());
+            self.slot = quietly(|| holder.tasks.claim(id, series, since, parent, Some(lineage))).flatten();
             if self.slot.is_none() {
                 holder.losses.task_overflows.add(1);
             }
@@ -316,30 +347,6 @@ impl TaskCall {
         if let Some(slot) = &self.slot {
             slot.task().polls.publish(self.polls);
             slot.task().busy_ns.publish(self.busy_ns);
-        }
-    }
-
-    /// Takes the guards that began inside the future off the stack: they wait with it, or, when it has ended, have gone
-    /// elsewhere and end there.
-    #[cold]
-    fn park(&mut self, holder: Holder<'_>, suspended: bool) {
-        quietly(|| {
-            holder.stack.take_above(self.id, |frame, id, below| {
-                if holder.recorder().parked.park(frame, id, below, suspended) && suspended {
-                    self.parked.push(id);
-                }
-            });
-        });
-    }
-
-    #[cold]
-    fn unpark(&mut self, holder: Holder<'_>) {
-        let recorder = holder.recorder();
-        for id in std::mem::take(&mut self.parked) {
-            let saved = quietly(|| recorder.parked.peek(id)).flatten();
-            if let Some(cell) = saved.and_then(|saved| cell_of(holder, saved.series)) {
-                quietly(|| recorder.parked.unpark(id, |saved| holder.stack.restore(cell, saved)));
-            }
         }
     }
 
@@ -378,13 +385,16 @@ impl TaskCall {
         add_extras(cell, &extras);
         count_outcome(cell, outcome);
         if outcome != Outcome::Success || (timed && cell.is_notable(ns, now)) {
-            note(holder, cell, &Ended { id: self.id, timed, ns, now, parent, outcome }, extras);
+            let lineage = self.lineage.as_ref();
+            note(holder, cell, &Ended { id: self.id, timed, ns, now, parent, outcome, lineage }, extras);
         }
     }
 
     fn close(&mut self) {
         self.state = State::Done;
-        if let Some(slot) = self.slot.take() {
+        // In a forked child the slot is the parent's, and so is its lock.
+        let inherited = self.recorder.as_ref().is_some_and(|recorder| recorder.is_inherited());
+        if let Some(slot) = self.slot.take().filter(|_| !inherited) {
             slot.release();
         }
     }

@@ -3,7 +3,10 @@
 //! The thread on which a future first gives way takes a slot from its own shard; whichever thread ends the future
 //! gives it back. A future that is ready at its first poll takes none.
 
+use parking_lot::Mutex;
+
 use super::counter::Counter;
+use super::lineage::Lineage;
 use super::list::List;
 use super::sync::{AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -22,17 +25,27 @@ pub(crate) struct Task {
     parent: Counter,
     pub(crate) polls: Counter,
     pub(crate) busy_ns: Counter,
+    /// Held for a moment, once when the slot is taken, once when it is given back, and by readers.
+    lineage: Mutex<Option<Lineage>>,
 }
 
 impl Task {
     fn new() -> Self {
         let zero = || Counter::new(0);
-        Self { id: zero(), series: zero(), since: zero(), parent: zero(), polls: zero(), busy_ns: zero() }
+        Self {
+            id: zero(),
+            series: zero(),
+            since: zero(),
+            parent: zero(),
+            polls: zero(),
+            busy_ns: zero(),
+            lineage: Mutex::new(None),
+        }
     }
 }
 
 /// A task as another thread saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct TaskView {
     pub(crate) id: u64,
     pub(crate) series: u32,
@@ -40,6 +53,7 @@ pub(crate) struct TaskView {
     pub(crate) parent: u64,
     pub(crate) polls: u64,
     pub(crate) busy_ns: u64,
+    pub(crate) lineage: Option<Lineage>,
 }
 
 struct Chunk {
@@ -72,6 +86,9 @@ impl TaskSlot {
 
     pub(crate) fn release(self) {
         self.task().id.set(0);
+        // In a statement of its own: what is freed is freed when the lock is gone.
+        let lineage = self.task().lineage.lock().take();
+        drop(lineage);
         self.chunk().free.fetch_or(1 << self.number, Ordering::Release);
     }
 }
@@ -89,7 +106,14 @@ impl Tasks {
 
     /// Takes a slot for an operation. Only the thread that holds the shard may call it. `None` over the bound.
     #[cold]
-    pub(crate) fn claim(&self, id: u64, series: u32, since: u64, parent: u64) -> Option<TaskSlot> {
+    pub(crate) fn claim(
+        &self,
+        id: u64,
+        series: u32,
+        since: u64,
+        parent: u64,
+        lineage: Option<Lineage>,
+    ) -> Option<TaskSlot> {
         let chunk = self.all.iter().find(|chunk| chunk.free.load(Ordering::Relaxed) != 0).or_else(|| self.grow())?;
         let number = chunk.free.load(Ordering::Relaxed).trailing_zeros() as usize;
         // Acquire: what the one before wrote to the slot lies before what is written now.
@@ -100,6 +124,7 @@ impl Tasks {
         task.parent.publish(parent);
         task.polls.publish(0);
         task.busy_ns.publish(0);
+        *task.lineage.lock() = lineage;
         task.id.publish(id);
         Some(TaskSlot { chunk, number })
     }
@@ -127,6 +152,7 @@ impl Tasks {
                 parent: task.parent.acquire(),
                 polls: task.polls.acquire(),
                 busy_ns: task.busy_ns.acquire(),
+                lineage: if id == 0 { None } else { task.lineage.lock().clone() },
             };
             fence(Ordering::Acquire);
             (id != 0 && task.id.get() == id).then_some(view)
@@ -145,12 +171,12 @@ mod tests {
     #[test]
     fn slots_are_listed_while_taken_and_used_again() {
         let tasks = Tasks::new();
-        let slots: Vec<_> = (1..=100).map(|id| tasks.claim(id, 7, id * 10, 0).unwrap()).collect();
+        let slots: Vec<_> = (1..=100).map(|id| tasks.claim(id, 7, id * 10, 0, None).unwrap()).collect();
         assert_eq!(tasks.read().count(), 100);
         let held = tasks.bytes_held();
         slots.into_iter().for_each(TaskSlot::release);
         assert_eq!(tasks.read().count(), 0);
-        let slots: Vec<_> = (1..=100).map(|id| tasks.claim(id, 7, id * 10, 0).unwrap()).collect();
+        let slots: Vec<_> = (1..=100).map(|id| tasks.claim(id, 7, id * 10, 0, None).unwrap()).collect();
         assert_eq!(tasks.bytes_held(), held);
         slots.into_iter().for_each(TaskSlot::release);
     }
@@ -158,10 +184,10 @@ mod tests {
     #[test]
     fn slots_are_bounded() {
         let tasks = Tasks::new();
-        let slots: Vec<_> = (1..=MAX_TASKS as u64).filter_map(|id| tasks.claim(id, 0, 0, 0)).collect();
+        let slots: Vec<_> = (1..=MAX_TASKS as u64).filter_map(|id| tasks.claim(id, 0, 0, 0, None)).collect();
         assert_eq!(slots.len(), MAX_TASKS);
-        assert!(tasks.claim(1, 0, 0, 0).is_none());
+        assert!(tasks.claim(1, 0, 0, 0, None).is_none());
         slots.into_iter().for_each(TaskSlot::release);
-        tasks.claim(1, 0, 0, 0).unwrap().release();
+        tasks.claim(1, 0, 0, 0, None).unwrap().release();
     }
 }

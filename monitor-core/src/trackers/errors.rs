@@ -120,7 +120,7 @@ impl<'a> ErrorBuilder<'a> {
             fingerprint: self.fingerprint,
             context: &self.context,
             place,
-            call: None,
+            here: None,
         };
         report(&self.recorder, &found);
     }

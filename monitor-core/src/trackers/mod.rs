@@ -1,8 +1,9 @@
 //! What a program holds in its hands: operations as it begins and ends them (guards, closures, futures, what the
-//! attribute expands to), errors that it records, panics, progress of jobs, state machines.
+//! attribute expands to), contexts, errors that it records, panics, progress of jobs, state machines.
 //!
 //! Everything here ends in `record`. Nothing here knows the monitor that it belongs to, only its recorder.
 
+pub(crate) mod context;
 pub(crate) mod errors;
 pub(crate) mod expansion;
 pub(crate) mod future;

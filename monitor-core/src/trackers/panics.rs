@@ -66,7 +66,7 @@ fn record(info: &PanicHookInfo<'_>) {
         fingerprint: None,
         context: &[],
         place,
-        call: None,
+        here: None,
     };
     report(&current_recorder(), &found);
 }

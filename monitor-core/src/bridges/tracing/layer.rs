@@ -16,7 +16,7 @@ use super::site::{Choice, Places};
 use crate::model::Severity;
 use crate::record::errors::{Place, Report, report};
 use crate::record::recorder::RecorderRef;
-use crate::record::span_call::{SpanCall, SpanCaller, SpanParent};
+use crate::record::span_call::{NOWHERE, SpanCall, SpanCaller, SpanParent};
 
 /// A layer for `tracing` that makes an operation of each span, and an error of each event at level `ERROR`:
 /// [`Monitor::tracing_layer`](crate::Monitor::tracing_layer).
@@ -256,7 +256,7 @@ where
             fingerprint: None,
             context: &ContextOf::read(event, &self.choice),
             place,
-            call: explicit.map(|caller| caller.map(SpanCaller::id_and_series)),
+            here: explicit.map(|caller| caller.map_or(NOWHERE, SpanCaller::into_here)),
         };
         report(&self.recorder(), &found);
         let text = error.into_text();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::window::LastHour;
-use crate::model::{ErrorState, ErrorText, FRESH, FieldValue, Fingerprint, Severity};
+use crate::model::{ErrorState, ErrorText, FRESH, FieldValue, Fingerprint, Severity, SpanId, TraceId};
 
 /// Samples that a group keeps.
 pub(crate) const SAMPLES: usize = 5;
@@ -19,6 +19,8 @@ pub(crate) struct Sample {
     pub(crate) seen_ns: u64,
     pub(crate) operation_id: Option<u64>,
     pub(crate) operation: Option<Arc<str>>,
+    pub(crate) trace_id: Option<TraceId>,
+    pub(crate) span_id: Option<SpanId>,
     pub(crate) location: Option<String>,
     pub(crate) context: Vec<(String, FieldValue)>,
     pub(crate) thread: Option<Arc<str>>,
@@ -161,6 +163,8 @@ pub(super) fn example(kind: &'static str, message: &str, seen_ns: u64) -> Sample
         seen_ns,
         operation_id: None,
         operation: None,
+        trace_id: None,
+        span_id: None,
         location: None,
         context: Vec::new(),
         thread: None,

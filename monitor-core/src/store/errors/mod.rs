@@ -184,6 +184,8 @@ fn shown(sample: &Sample, newest: bool, seen_at: std::time::SystemTime) -> Error
         seen_at,
         operation_id: sample.operation_id,
         operation: sample.operation.as_deref().map(str::to_owned),
+        trace_id: sample.trace_id,
+        span_id: sample.span_id,
         location: sample.location.clone(),
         context: sample.context.clone(),
         thread: sample.thread.as_deref().filter(|name| !name.is_empty()).map(str::to_owned),

@@ -1,0 +1,3 @@
+//! Nothing: the services are examples.
+
+#![forbid(unsafe_code)]
