@@ -21,6 +21,7 @@
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
+//! | `listener` | who is told of calls that fail or take long |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
 //! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span_call` | one call from beginning to end |
 //! | `reader` | all of it added up |
@@ -59,6 +60,9 @@ pub(crate) mod failure;
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod journal;
+#[cfg(not(loom))]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "so far only events listen"))]
+pub(crate) mod listener;
 #[cfg(not(loom))]
 pub(crate) mod local;
 #[cfg(not(loom))]

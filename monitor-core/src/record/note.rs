@@ -1,11 +1,14 @@
-//! What is noted of a call when it ends: extremes, and an individual record if the budgets allow.
+//! What is noted of a call when it ends: extremes, an individual record if the budgets allow, and whoever listens is told.
+
+use std::time::Duration;
 
 use super::budget::allowed;
 use super::cell::Cell;
 use super::errors::file_failure;
 use super::failure::{Failure, bounded_fields, describe};
 use super::journal::{Detail, RawRecord};
-use super::lineage::Lineage;
+use super::lineage::{Lineage, span_of};
+use super::listener::{EndedCall, Told, Topic};
 use super::quiet::quietly;
 use super::recorder::Holder;
 use super::scope::lineage_of;
@@ -81,15 +84,57 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: E
     } else if now >= cell.record_from.get() {
         cell.record_all || allowed(&cell.record_from, now, interval)
     } else {
-        (ns >= cell.slow_ns.get() || (slowest && cell.record_slowest)) && allowed(&cell.record_slow_from, now, interval)
+        (ns >= cell.record_slow_ns || (slowest && cell.record_slowest))
+            && allowed(&cell.record_slow_from, now, interval)
     };
+    let told = if holder.recorder().listeners.is_on() { who_wants(holder, cell, ended) } else { Vec::new() };
+    let wanted = keep || !told.is_empty();
     let error = match ended.outcome {
-        Outcome::Failure if extras.filed => extras.error.filter(|_| keep).and_then(describe),
-        Outcome::Failure => meet_failure(holder, cell, ended, extras, keep),
+        Outcome::Failure if extras.filed => extras.error.filter(|_| wanted).and_then(describe),
+        Outcome::Failure => meet_failure(holder, cell, ended, extras, wanted),
         _ => None,
     };
+    if told.is_empty() {
+        if keep {
+            record(holder, cell, ended, extras, error);
+        }
+        return;
+    }
     if keep {
-        record(holder, cell, ended, extras, error);
+        record(holder, cell, ended, extras, error.clone());
+    }
+    tell(holder, cell, ended, error.as_ref(), told);
+}
+
+/// Who wants to be told of the call.
+#[cold]
+fn who_wants(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>) -> Vec<Told> {
+    let topic = match ended.outcome {
+        Outcome::Failure | Outcome::Panicked => Topic::Failure,
+        Outcome::Success if ended.timed => Topic::Slow(ended.ns),
+        _ => return Vec::new(),
+    };
+    let now = if ended.timed { ended.now } else { holder.now() };
+    holder.recorder().listeners.who_wants(topic, u64::from(cell.series), now)
+}
+
+/// Tells of the call: with no lock held, and not inside `quietly`, since what listeners do is code of the host.
+#[cold]
+fn tell(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, error: Option<&ErrorText>, told: Vec<Told>) {
+    let Some(series) = holder.recorder().series(cell.series) else { return };
+    for (listener, suppressed) in told {
+        listener.call_ended(&EndedCall {
+            operation: &series.name,
+            kind: &series.kind,
+            component: &series.component,
+            id: ended.id,
+            trace: ended.lineage(holder).trace(),
+            span: span_of(ended.id),
+            outcome: ended.outcome,
+            duration: ended.timed.then(|| Duration::from_nanos(ended.ns)),
+            error,
+            suppressed,
+        });
     }
 }
 

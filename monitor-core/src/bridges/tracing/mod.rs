@@ -1,9 +1,14 @@
 //! The bridge to `tracing`.
 
 mod capture;
+mod events;
+mod json;
 mod layer;
 mod site;
+mod watcher;
 
+pub use events::{TracingEvents, TracingEventsBuilder};
+pub use json::WithIds;
 pub use layer::MonitorLayer;
 
 use crate::monitor::Monitor;
@@ -17,5 +22,10 @@ impl Monitor {
     /// monitor, whatever scope their thread is in; fastest where that is the one that the thread records into.
     pub fn tracing_layer(&self) -> MonitorLayer {
         MonitorLayer::new(self.recorder())
+    }
+
+    /// What this monitor sees, as events of `tracing`: see [`TracingEventsBuilder`].
+    pub fn tracing_events(&self) -> TracingEventsBuilder {
+        TracingEventsBuilder::new(self.recorder())
     }
 }
