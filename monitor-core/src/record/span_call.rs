@@ -156,7 +156,7 @@ impl SpanCall {
         recorder: &RecorderRef,
         parent: SpanParent,
         outside: impl FnOnce() -> Option<SpanCaller>,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         if !cfg!(feature = "enabled") || !recorder.is_enabled() || recorder.is_inherited() {
             return None;
         }
@@ -176,7 +176,8 @@ impl SpanCall {
                 }
             },
         };
-        Some(Self {
+        // In a box from the start: it is handed on several times.
+        Some(Box::new(Self {
             recorder: recorder.clone(),
             series: 0,
             id,
@@ -192,7 +193,7 @@ impl SpanCall {
             verdict: Verdict::None,
             panicked: false,
             said: None,
-        })
+        }))
     }
 
     /// The call, as the parent of another one.
@@ -400,7 +401,7 @@ impl SpanCall {
 
     fn take_slot(&mut self, holder: Holder<'_>) {
         let (id, series, since, parent) = (self.id, self.series, self.since, self.parent.id);
-        let lineage = Some(self.lineage.clone());
+        let lineage = Some(&self.lineage).filter(|lineage| !lineage.is(&Lineage::Root(id))).cloned();
         self.slot = quietly(|| holder.tasks.claim(id, series, since, parent, lineage)).flatten();
         if self.slot.is_none() {
             holder.losses.task_overflows.add(1);
@@ -408,7 +409,7 @@ impl SpanCall {
     }
 
     /// The span is closed. One that was never entered is not a call.
-    pub(crate) fn end(mut self) {
+    pub(crate) fn end(mut self: Box<Self>) {
         if self.enters == 0 || self.recorder.is_inherited() {
             return;
         }

@@ -65,11 +65,14 @@ use crate::record::span_call::{NOWHERE, SpanCall, SpanCaller, SpanParent};
 /// finished or not: a layer cannot tell, so one that is dropped half-way is a success here. With
 /// [`tracked`](crate::TrackFuture::tracked) around the future, or inside, it is known to be cancelled.
 ///
+/// What runs inside of a span is in its trace, on every thread that enters it and records into the layer's monitor.
+///
 /// # Cost
 ///
-/// About as much as a layer that puts an `Instant` into each span and adds up the durations; `benches` has the figures.
-/// A span that is not to become an operation costs a look-up; have it filtered by
-/// [`with_filter`](tracing_subscriber::Layer::with_filter) if nobody else wants it either.
+/// A span that is made, entered, left and closed takes some 200 ns more than with the registry alone, on any number of
+/// threads; `benches` compares it with a layer that puts an `Instant` into each span. A span that is not to become an
+/// operation costs a look-up; have it filtered by [`with_filter`](tracing_subscriber::Layer::with_filter) if nobody else
+/// wants it either.
 #[must_use = "a layer does nothing unless it is added to a subscriber"]
 pub struct MonitorLayer {
     recorder: RecorderRef,
@@ -81,8 +84,7 @@ pub struct MonitorLayer {
 }
 
 /// What the layers of a subscriber keep of a span; hardly ever more than one.
-#[derive(Default)]
-struct Calls(SmallVec<[(u64, SpanCall); 1]>);
+struct Calls(SmallVec<[(u64, Box<SpanCall>); 1]>);
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
