@@ -1,5 +1,7 @@
 //! What the monitor sees, as events of `tracing`, and log lines with ids.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
+
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -365,7 +367,7 @@ fn what_makes_no_sense_is_an_error_value() {
 #[test]
 fn the_thread_ends_with_its_guard_from_wherever_that_is_dropped() {
     let local = Monitor::builder().build().unwrap();
-    let events = local.tracing_events().stuck_after(Duration::from_secs(3_600)).start().unwrap();
+    let events = local.tracing_events().stuck_after(Duration::from_hours(1)).start().unwrap();
     thread::spawn(move || drop(events)).join().unwrap();
 }
 

@@ -1,5 +1,7 @@
 //! Spans of `tracing` as operations, in the shapes that programs give them.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
+
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use std::{mem, panic, thread};
@@ -695,12 +697,13 @@ fn a_monitor_that_is_switched_off_records_no_spans() {
 
 #[test]
 fn nested_deeper_than_the_stack_everything_is_counted() {
-    let stage = Stage::plain();
     fn nest(depth: u32) {
         if depth > 0 {
             info_span!("deep").in_scope(|| nest(depth - 1));
         }
     }
+
+    let stage = Stage::plain();
     stage.run(|| nest(200));
     assert_eq!(counts(&stage.local, "deep"), (200, 200, 0, 0));
     assert!(stage.local.snapshot().monitor().stack_overflows > 0);
@@ -815,4 +818,17 @@ fn a_thousand_tasks_keep_their_own_traces() {
     let snapshot = local.snapshot();
     assert_eq!(snapshot.operation("task").unwrap().succeeded, 1_000);
     assert!(snapshot.active().is_empty());
+}
+
+#[test]
+fn an_error_event_under_a_forgotten_guard_harms_nobody() {
+    let stage = Stage::plain();
+    stage.run(|| {
+        let span = info_span!("odd");
+        mem::forget(span.enter());
+        drop(span);
+        tracing::error!("after its span");
+    });
+    let snapshot = stage.local.snapshot();
+    assert_eq!((snapshot.errors()[0].count, snapshot.errors()[0].newest().unwrap().operation.as_deref()), (1, None));
 }

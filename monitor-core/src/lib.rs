@@ -76,6 +76,7 @@
 //! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
+//! | a program that has spans of `tracing` | `tracing::MonitorLayer`, `tracing::TracingEventsBuilder`, `tracing::WithIds` |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -88,6 +89,7 @@
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
+//! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]

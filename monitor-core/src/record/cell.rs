@@ -108,7 +108,7 @@ impl Cell {
     }
 
     /// Has calls at least this long looked at, as well as those that are recorded as slow. From any thread: it is not
-    /// the holder who writes here, so writers agree among themselves, see [`Shard::listen`](super::shard::Shard::listen).
+    /// the holder who writes here, so writers agree among themselves, see `Shard::listen`.
     pub(crate) fn listen(&self, slow_ns: u64) {
         self.slow_ns.set(slow_ns.min(self.record_slow_ns));
     }

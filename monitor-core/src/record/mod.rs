@@ -23,7 +23,7 @@
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
 //! | `listener` | who is told of calls that fail or take long |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
-//! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span_call` | one call from beginning to end |
+//! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span`, `span_call` | one call from beginning to end |
 //! | `reader` | all of it added up |
 
 // The only unsafe code of the project, by design; see above.
@@ -81,6 +81,8 @@ pub(crate) mod registry;
 pub(crate) mod scope;
 #[cfg(not(loom))]
 pub(crate) mod shard;
+#[cfg(all(feature = "tracing", not(loom)))]
+pub(crate) mod span;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub(crate) mod span_call;
 #[cfg(not(loom))]

@@ -11,74 +11,20 @@
 use smallvec::SmallVec;
 
 use super::call::{add_extras, count_outcome, meet, sorted};
-use super::call_site::{RecordPolicy, new_number};
+use super::call_site::RecordPolicy;
 use super::cell::Cell;
-use super::context::{Here, here};
+use super::context::here;
 use super::failure::Failure;
-use super::lineage::{Caller, Lineage};
+use super::lineage::Lineage;
 use super::local::{attach, cell_of, current, with_borrowed};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, RecorderRef};
-use super::registry::Identity;
 use super::scope::{KeptScope, Scope, innermost, this_thread};
+use super::span::{Said, SpanCaller, SpanParent, SpanSite};
 use super::stack::{GROUND, SavedFrame};
 use super::tasks::TaskSlot;
-use crate::model::{ErrorText, FieldValue, Outcome};
-
-/// A place in the program that makes spans which are calls of one operation.
-#[derive(Debug)]
-pub(crate) struct SpanSite {
-    number: usize,
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    pub(crate) component: String,
-}
-
-impl SpanSite {
-    pub(crate) fn new(name: String, kind: String, component: String) -> Self {
-        Self { number: new_number(), name, kind, component }
-    }
-
-    fn identity<'a>(&'a self, labels: &'a [(&'a str, &'a str)]) -> Identity<'a> {
-        Identity { name: &self.name, kind: &self.kind, component: &self.component, labels }
-    }
-}
-
-/// The call that a span belongs to.
-#[derive(Clone, Debug)]
-pub(crate) enum SpanParent {
-    /// The innermost one on this thread.
-    Here,
-    Nobody,
-    /// The call of another span.
-    Call(SpanCaller),
-}
-
-/// The call of a span, for its children.
-#[derive(Clone, Debug)]
-pub(crate) struct SpanCaller {
-    id: u64,
-    /// Known after its first enter.
-    series: Option<u32>,
-    home: usize,
-    lineage: Lineage,
-}
-
-impl SpanCaller {
-    fn into_parent(self) -> (Parent, Option<Lineage>) {
-        (Parent { id: self.id, series: self.series }, Some(self.lineage))
-    }
-
-    /// As a place where something occurs.
-    pub(crate) fn into_here(self) -> Here {
-        let Self { id, series, home, lineage } = self;
-        Here { lineage: Some(lineage), call: series.map(|series| Caller { id, series, home }) }
-    }
-}
-
-/// What is in no call and no context.
-pub(crate) const NOWHERE: Here = Here { lineage: None, call: None };
+use crate::model::Outcome;
 
 /// One stay of the span on a thread.
 #[derive(Debug)]
@@ -96,29 +42,6 @@ struct Stay {
     _scope: Option<KeptScope>,
 }
 
-/// What few spans have.
-#[derive(Debug, Default)]
-struct Said {
-    labels: Vec<(&'static str, String)>,
-    fields: Vec<(&'static str, FieldValue)>,
-    /// The error it failed with.
-    error: Option<ErrorText>,
-}
-
-/// How a span ended, as far as that was said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    None,
-    /// An error occurred in it, which is recorded by itself.
-    ErrorInside,
-    Failure,
-    /// It is said to be one, whatever occurred in it.
-    Success,
-}
-
-/// Longest list of fields of one span, and of its labels; further ones are left out.
-const MAX_FIELDS: usize = 32;
-
 /// A span from its making to its close.
 pub(crate) struct SpanCall {
     recorder: RecorderRef,
@@ -134,7 +57,6 @@ pub(crate) struct SpanCall {
     children_ns: u64,
     stays: SmallVec<[Stay; 1]>,
     slot: Option<TaskSlot>,
-    verdict: Verdict,
     panicked: bool,
     said: Option<Box<Said>>,
 }
@@ -142,6 +64,13 @@ pub(crate) struct SpanCall {
 /// The shard of this thread, if it records into a certain recorder.
 fn own_shard<'a>(recorder: &Recorder) -> Option<Holder<'a>> {
     current().or_else(attach).filter(|holder| std::ptr::eq(holder.recorder(), recorder))
+}
+
+/// The call that this thread is in, and its lineage.
+fn here_as_parent(recorder: &Recorder) -> (Parent, Option<Lineage>) {
+    let here = here();
+    let caller = here.caller_in(recorder.address());
+    (caller.map_or(Parent::NONE, |call| Parent { id: call.id, series: Some(call.series) }), here.lineage)
 }
 
 fn address_of(holder: Holder<'_>) -> usize {
@@ -166,15 +95,10 @@ impl SpanCall {
         let (parent, lineage) = match parent {
             SpanParent::Nobody => (Parent::NONE, None),
             SpanParent::Call(caller) => caller.into_parent(),
-            SpanParent::Here => match if own.is_none() { outside() } else { None } {
-                Some(caller) => caller.into_parent(),
-                None => {
-                    let here = here();
-                    let caller = here.caller_in(recorder.address());
-                    let parent = caller.map_or(Parent::NONE, |call| Parent { id: call.id, series: Some(call.series) });
-                    (parent, here.lineage)
-                }
-            },
+            SpanParent::Here => {
+                let of_span = if own.is_none() { outside() } else { None };
+                of_span.map_or_else(|| here_as_parent(recorder), SpanCaller::into_parent)
+            }
         };
         // In a box from the start: it is handed on several times.
         Some(Box::new(Self {
@@ -190,7 +114,6 @@ impl SpanCall {
             children_ns: 0,
             stays: SmallVec::new(),
             slot: None,
-            verdict: Verdict::None,
             panicked: false,
             said: None,
         }))
@@ -202,43 +125,16 @@ impl SpanCall {
         SpanCaller { id: self.id, series, home: self.recorder.address(), lineage: self.lineage.clone() }
     }
 
+    /// What is said of it.
+    pub(crate) fn said(&mut self) -> &mut Said {
+        self.said.get_or_insert_default()
+    }
+
     /// A label. Only before the first enter: the operation's series is chosen then.
     pub(crate) fn set_label(&mut self, key: &'static str, value: String) {
         if self.enters == 0 {
-            set(&mut self.said().labels, key, value);
+            self.said().set_label(key, value);
         }
-    }
-
-    /// A field of its record.
-    pub(crate) fn set_field(&mut self, key: &'static str, value: FieldValue) {
-        set(&mut self.said().fields, key, value);
-    }
-
-    /// An error occurred in the span, and is recorded; with its text, if it was looked at.
-    pub(crate) fn meet_error(&mut self, text: Option<ErrorText>) {
-        if self.verdict == Verdict::None {
-            self.verdict = Verdict::ErrorInside;
-        }
-        if text.is_some() && self.said.as_ref().is_none_or(|said| said.error.is_none()) {
-            self.said().error = text;
-        }
-    }
-
-    /// The span is said to have failed.
-    pub(crate) fn fail(&mut self, text: Option<ErrorText>) {
-        self.verdict = Verdict::Failure;
-        if text.is_some() {
-            self.said().error = text;
-        }
-    }
-
-    /// The span is said to have succeeded, whatever occurred in it.
-    pub(crate) fn succeed(&mut self) {
-        self.verdict = Verdict::Success;
-    }
-
-    fn said(&mut self) -> &mut Said {
-        self.said.get_or_insert_default()
     }
 
     /// The span is entered on this thread.
@@ -315,8 +211,8 @@ impl SpanCall {
                 meet(holder, &site.identity(&labels), recording, None)
             }
             _ => holder
-                .cell_of_site(site.number)
-                .or_else(|| meet(holder, &site.identity(&[]), recording, Some(site.number))),
+                .cell_of_site(site.number())
+                .or_else(|| meet(holder, &site.identity(&[]), recording, Some(site.number()))),
         }
     }
 
@@ -385,12 +281,11 @@ impl SpanCall {
     /// On no thread until the next enter, if there is one.
     fn suspend(&mut self, own: Option<Holder<'_>>) {
         if self.slot.is_none() {
-            match own {
-                Some(holder) => self.take_slot(holder),
-                None => {
-                    let recorder = self.recorder.clone();
-                    with_borrowed(&recorder, |holder| self.take_slot(holder));
-                }
+            if let Some(holder) = own {
+                self.take_slot(holder);
+            } else {
+                let recorder = self.recorder.clone();
+                with_borrowed(&recorder, |holder| self.take_slot(holder));
             }
         }
         if let Some(slot) = &self.slot {
@@ -439,17 +334,17 @@ impl SpanCall {
         cell.add_time(ns, self.busy_ns.wrapping_sub(self.children_ns), 1);
         cell.busy_ns.add(self.busy_ns);
         cell.polls.add(self.enters);
-        let text = self.said.as_ref().and_then(|said| said.error.as_ref());
-        let failure = Unsuccessful(text);
-        let outcome = match self.verdict {
+        let said = self.said.as_deref();
+        let failure = said.and_then(Said::failure);
+        let outcome = match said {
             _ if self.panicked => Outcome::Panicked,
-            Verdict::None | Verdict::Success => Outcome::Success,
-            Verdict::ErrorInside | Verdict::Failure => Outcome::Failure,
+            Some(said) if said.has_failed() => Outcome::Failure,
+            _ => Outcome::Success,
         };
         let extras = Extras {
-            fields: self.said.as_ref().map_or(&[], |said| &said.fields),
-            error: text.map(|_| &failure as &dyn Failure),
-            filed: self.verdict == Verdict::ErrorInside,
+            fields: said.map_or(&[], |said| &said.fields),
+            error: failure.as_ref().map(|failure| failure as &dyn Failure),
+            filed: said.is_some_and(Said::is_filed),
             polls: self.enters,
             busy_ns: self.busy_ns,
             ..Extras::default()
@@ -460,26 +355,5 @@ impl SpanCall {
             let lineage = Some(&self.lineage);
             note(holder, cell, &Ended { id: self.id, timed: true, ns, now, parent, outcome, lineage }, extras);
         }
-    }
-}
-
-fn set<T>(all: &mut Vec<(&'static str, T)>, key: &'static str, value: T) {
-    if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == key) {
-        *known = value;
-    } else if all.len() < MAX_FIELDS {
-        all.push((key, value));
-    }
-}
-
-/// What is known of the error of a span.
-struct Unsuccessful<'a>(Option<&'a ErrorText>);
-
-impl Failure for Unsuccessful<'_> {
-    fn key(&self) -> &'static str {
-        "span"
-    }
-
-    fn describe(&self) -> ErrorText {
-        self.0.cloned().unwrap_or_else(|| ErrorText::new("failure", ""))
     }
 }

@@ -64,11 +64,11 @@ impl<'a> OfSpan<'a> {
             call.set_label(key, value);
         }
         for (key, value) in self.fields {
-            call.set_field(key, value);
+            call.said().set_field(key, value);
         }
         match self.failed {
-            Some(true) => call.fail(self.error),
-            Some(false) => call.succeed(),
+            Some(true) => call.said().fail(self.error),
+            Some(false) => call.said().succeed(),
             None => {}
         }
     }

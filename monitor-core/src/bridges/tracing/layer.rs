@@ -16,7 +16,9 @@ use super::site::{Choice, Places};
 use crate::model::Severity;
 use crate::record::errors::{Place, Report, report};
 use crate::record::recorder::RecorderRef;
-use crate::record::span_call::{NOWHERE, SpanCall, SpanCaller, SpanParent};
+use crate::record::span::{NOWHERE, SpanCaller, SpanParent};
+use crate::record::span_call::SpanCall;
+use crate::trackers::probe::text::contained;
 
 /// A layer for `tracing` that makes an operation of each span, and an error of each event at level `ERROR`:
 /// [`Monitor::tracing_layer`](crate::Monitor::tracing_layer).
@@ -248,8 +250,9 @@ where
         let error = EventError::new(event);
         let file = metadata.file().unwrap_or_else(|| metadata.target());
         let place = Place { file, line: metadata.line().unwrap_or(0), column: 0 };
-        let span = context.event_span(event);
-        let explicit = if event.is_contextual() { None } else { Some(self.caller(context.event_span(event))) };
+        // Contained: built for debugging, the library panics when the current span was closed while it was entered.
+        let span = || contained(|| context.event_span(event)).flatten();
+        let explicit = if event.is_contextual() { None } else { Some(self.caller(span())) };
         let found = Report {
             error: &error,
             kind: None,
@@ -262,9 +265,11 @@ where
         };
         report(&self.recorder(), &found);
         let text = error.into_text();
-        if let Some(span) = span {
+        if let Some(span) = span() {
             let mut text = Some(text);
-            let _ = span.scope().find_map(|span| self.with_call(&span, |call| call.meet_error(text.take().flatten())));
+            let _ = span
+                .scope()
+                .find_map(|span| self.with_call(&span, |call| call.said().meet_error(text.take().flatten())));
         }
     }
 }

@@ -11,7 +11,7 @@ use tracing::{Level, Metadata};
 
 use super::TARGET;
 use super::capture::tells_outcome;
-use crate::record::span_call::SpanSite;
+use crate::record::span::SpanSite;
 use crate::trackers::probe::text::contained;
 
 /// Places that are remembered.
