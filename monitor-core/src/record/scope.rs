@@ -85,12 +85,14 @@ fn take_off(scope: *const Scope) {
     }
 }
 
+#[cfg(feature = "tracing")]
 thread_local! {
     /// Its address tells a thread from all others that live. Without a destructor, so that there is one until the end.
     static THREAD: u8 = const { 0 };
 }
 
 /// What tells this thread from all others that live.
+#[cfg(feature = "tracing")]
 pub(super) fn this_thread() -> usize {
     THREAD.with(|thread| std::ptr::from_ref(thread).addr())
 }

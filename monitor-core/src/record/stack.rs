@@ -243,6 +243,7 @@ impl Stack {
     }
 
     /// The id of a call that will likely be put on top of this stack: found fastest if it is.
+    #[cfg(feature = "tracing")]
     pub(crate) fn id_above_top(&self, number: u64) -> u64 {
         number | (self.depth.load(Ordering::Relaxed).min(DEPTH - 1) as u64) << POSITION_SHIFT
     }
