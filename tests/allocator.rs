@@ -8,7 +8,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use monitor_core::{Entity, Refusal, TrackFuture, monitor, track_operation};
+use metrics::{Counter, Histogram, Key, Level, Metadata, Recorder};
+use monitor_core::{
+    Entity, MetricStats, MetricsRecorder, Monitor, OperationIdError, Refusal, TrackFuture, monitor, track_operation,
+};
 use tests::{block_on, counts, edge, local, stats, yield_once};
 
 struct Tracked;
@@ -40,11 +43,27 @@ fn move_on() {
     }
 }
 
+/// Metrics that each allocation writes, once there are any: two that are kept, and one that is asked for each time.
+static METRICS: OnceLock<(MetricsRecorder, Counter, Histogram)> = OnceLock::new();
+static BY_NAME: Key = Key::from_static_name("by_name");
+static METADATA: Metadata<'_> = Metadata::new("allocator", Level::INFO, None);
+
+fn count_by_metrics(layout: Layout) {
+    if let Some((recorder, counter, histogram)) = METRICS.get() {
+        counter.increment(1);
+        #[expect(clippy::cast_precision_loss, reason = "a size in a histogram")]
+        histogram.record(layout.size() as f64);
+        recorder.register_counter(&BY_NAME, &METADATA).increment(1);
+    }
+}
+
 // SAFETY: the memory is the system allocator's; counting changes nothing of it.
 unsafe impl GlobalAlloc for Tracked {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note_allocation();
         move_on();
+        count_by_metrics(layout);
+        begin_and_end();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -79,7 +98,75 @@ fn a_state_machine_that_the_allocator_uses() {
     assert_eq!((stats.refused_count(), stats.entities), (stats.refused_as(Refusal::Reentrant), 1_001));
 }
 
+/// What metrics allocate themselves comes back to them: none recurses, none waits for a lock that this thread has, and the
+/// counter that is kept counts all the same.
+fn metrics_that_the_allocator_writes() {
+    let local = local();
+    let recorder = local.metrics_recorder();
+    let kept = metrics::with_local_recorder(&recorder, || (metrics::counter!("kept"), metrics::histogram!("sizes")));
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    assert!(METRICS.set((recorder.clone(), kept.0, kept.1)).is_ok());
+    let work = || {
+        metrics::with_local_recorder(&recorder, || {
+            for n in 0..500 {
+                metrics::counter!("new", "n" => n.to_string()).increment(1);
+                metrics::describe_counter!(n.to_string(), "a description");
+                let _ = local.snapshot();
+            }
+        });
+    };
+    work();
+    // A thread of another stripe, whose first memory is asked for from within.
+    thread::scope(|threads| threads.spawn(work).join()).unwrap();
+    let snapshot = local.snapshot();
+    let counted = snapshot.metric("kept", &[]).and_then(MetricStats::counter).unwrap();
+    let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert!(counted > 1_000 && counted <= made && counted + 10_000 > made, "{counted} of {made}");
+    let reentrant = snapshot.monitor().reentrant_calls;
+    assert!(reentrant > 1_000, "{reentrant}");
+    let of = |name: &str| snapshot.metrics().iter().filter(|metric| metric.name == name).collect::<Vec<_>>();
+    assert!(of("new").iter().all(|metric| metric.counter() == Some(2)) && of("new").len() == 500);
+    assert!(of("by_name")[0].counter().is_some() && of("sizes")[0].histogram().unwrap().count() > 1_000);
+}
+
 /// A program of its own, so that nobody but this thread allocates while it counts.
+/// An operation by id that each allocation asks for, once it is switched on; and how often it was told.
+static BY_ID: OnceLock<Monitor> = OnceLock::new();
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// An error has memory of its own.
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+fn begin_and_end() {
+    if let Some(local) = BY_ID.get()
+        && !ASKING.replace(true)
+    {
+        let begun = local.begin("of the allocator", "inside").start();
+        let ended = local.end("of the allocator").finish();
+        let refused = matches!(begun, Err(OperationIdError::Reentrant { .. })) && ended.is_err();
+        REFUSED.fetch_add(u64::from(refused), Ordering::Relaxed);
+        ASKING.set(false);
+    }
+}
+
+/// The table of operations by id takes memory under its lock.
+fn operations_by_id_that_the_allocator_uses() {
+    let local = local();
+    assert!(BY_ID.set(local.clone()).is_ok());
+    for n in 0..500 {
+        let id = format!("{n}");
+        local.begin(&id, "job").worker("w1").start().unwrap();
+        local.step(&id, "first").unwrap();
+        local.end(&id).items(1).finish().unwrap();
+    }
+    assert_eq!(counts(&local, "job"), [500, 500, 0, 0, 0, 0]);
+    assert!(REFUSED.load(Ordering::Relaxed) > 500, "{}", REFUSED.load(Ordering::Relaxed));
+    assert!(stats(&local, "inside").succeeded > 500);
+    assert_eq!(stats(&local, "inside").in_flight(), 0);
+}
+
 fn main() {
     // A deadlock is to end it, not to last. It takes a small part of this.
     #[cfg(unix)]
@@ -115,5 +202,7 @@ fn main() {
     thread::spawn(|| monitor().track("of_process", |_| drop(Box::new(1)))).join().unwrap();
     assert_eq!(counts(&monitor(), "of_process"), [1, 1, 0, 0, 0, 0]);
     a_state_machine_that_the_allocator_uses();
+    metrics_that_the_allocator_writes();
+    operations_by_id_that_the_allocator_uses();
     println!("test a_tracked_allocator_neither_recurses_nor_deadlocks ... ok");
 }

@@ -17,7 +17,8 @@ mod cases {
     use std::thread;
 
     use monitor_core::{
-        CheckpointErrorKind, Entity, MemoryCheckpoints, Monitor, Refusal, TrackFuture, monitor, track_operation,
+        CheckpointErrorKind, Entity, MemoryCheckpoints, Monitor, OperationIdError, Refusal, TrackFuture, monitor,
+        track_operation,
     };
     use tests::{counts, local, poll_once, stats, yield_once};
 
@@ -388,6 +389,124 @@ mod cases {
         );
     }
 
+    fn an_inherited_queue_or_cache_does_nothing_in_the_child() {
+        let (mail, users) = (monitor().queue("mail"), monitor().cache("users"));
+        let get = users.kind("get");
+        let (waits, thrown_away) = (mail.enqueued(), mail.enqueue("item"));
+        let (ends, fails, goes_back) = (mail.enqueued().start(), mail.enqueued().start(), mail.enqueued().start());
+        get.hit();
+        let child = forked(|| {
+            assert_eq!(thrown_away.item(), &"item");
+            drop((thrown_away, waits.start()));
+            ends.succeed();
+            fails.fail_with("of the child");
+            goes_back.requeue().start().set_failed();
+            mail.enqueued().start().succeed();
+            mail.received(std::time::Duration::ZERO).succeed();
+            mail.set_depth(99);
+            for kind in [&get, &users.kind("new")] {
+                kind.hit();
+                assert!(kind.lookup(None::<u8>).is_none());
+            }
+            users.miss();
+            users.record_lookup("get", true);
+            users.set_entries(99);
+            let (of_mail, of_users) = (mail.stats(), users.stats());
+            assert_eq!((of_mail.name.as_str(), of_mail.enqueued, of_mail.depth), ("mail", 0, 0));
+            assert_eq!((of_users.name.as_str(), of_users.lookups(), of_users.entries), ("users", 0, None));
+            let snapshot = monitor().snapshot();
+            assert!(snapshot.queues().is_empty() && snapshot.caches().is_empty() && snapshot.errors().is_empty());
+            monitor().queue("mail").enqueued().start().succeed();
+            assert_eq!(monitor().snapshot().queue("mail").unwrap().processed, 1);
+        });
+        child.succeeds();
+        let (of_mail, of_users) = (mail.stats(), users.stats());
+        // In the parent the tickets were dropped with the closure.
+        assert_eq!((of_mail.enqueued, of_mail.discarded, of_mail.processed), (5, 2, 3));
+        assert_eq!((of_mail.failed, of_mail.requeued, of_mail.depth_reported), (0, 0, false));
+        assert_eq!((of_users.hits, of_users.misses, of_users.entries), (1, 0, None));
+    }
+
+    fn inherited_queues_and_caches_of_a_busy_process_hang_nobody() {
+        let local = local();
+        let (mail, users) = (local.queue("mail"), local.cache("users"));
+        let get = users.kind("get");
+        under_load(
+            |name| {
+                let waits = mail.enqueued();
+                mail.enqueued().start().requeue().start().set_failed();
+                let _ = (mail.stats(), local.queue(name).enqueued());
+                waits.start().succeed();
+                mail.set_depth(7);
+                get.hit();
+                users.record_lookup(name, false);
+                let _ = (users.stats(), local.cache(name).stats());
+            },
+            || {
+                let _ = (mail.enqueued(), mail.stats(), mail.set_oldest(None), local.queue("new in the child").stats());
+                (0..100).for_each(|_| get.hit());
+                users.record_lookup("new in the child", true);
+                let _ = (users.kind("new in the child"), users.stats(), local.cache("new in the child").stats());
+                let _ = (local.snapshot(), monitor().snapshot());
+            },
+        );
+    }
+
+    /// In a child of its own, in which nothing but metrics has told the monitor to look out for forks.
+    fn an_inherited_metric_counts_in_the_child_alone_and_a_new_one_is_the_childs() {
+        forked(|| {
+            let local = local();
+            let recorder = local.metrics_recorder();
+            let ask = || (metrics::counter!("kept"), metrics::gauge!("depth"), metrics::histogram!("sizes"));
+            let (kept, depth, sizes) = metrics::with_local_recorder(&recorder, ask);
+            kept.increment(1);
+            let count =
+                |monitor: &Monitor| monitor.snapshot().metric("kept", &[]).and_then(monitor_core::MetricStats::counter);
+            let child = forked(|| {
+                kept.increment(5);
+                kept.absolute(100);
+                depth.increment(1.0);
+                sizes.record(1e300);
+                assert!(monitor().snapshot().metrics().is_empty(), "the child has metrics of its parent");
+                assert!(local.snapshot().metrics().is_empty(), "the child has metrics of its parent");
+                metrics::with_local_recorder(&recorder, || {
+                    metrics::describe_counter!("kept", "of the child");
+                    metrics::counter!("kept").increment(2);
+                });
+                assert_eq!((count(&monitor()), count(&local)), (Some(2), Some(2)));
+            });
+            child.succeeds();
+            kept.increment(1);
+            assert_eq!(count(&local), Some(2));
+        })
+        .succeeds();
+    }
+
+    fn inherited_metrics_of_a_busy_process_hang_nobody() {
+        let local = local();
+        let recorder = local.metrics_recorder();
+        let kept = metrics::with_local_recorder(&recorder, || metrics::histogram!("kept"));
+        // New names, label sets and octaves all the time: whatever asks for memory or takes a lock.
+        let write = |name: &str| {
+            metrics::with_local_recorder(&recorder, || {
+                metrics::counter!(name.to_owned()).increment(1);
+                metrics::histogram!("values", "name" => name.to_owned()).record(1.0);
+                metrics::describe_counter!(name.to_owned(), "a description");
+            });
+            kept.record(f64::from_bits(bits_of(name)));
+            let _ = local.snapshot();
+        };
+        under_load(write, || (0..50).for_each(|n| write(&format!("child {n}"))));
+    }
+
+    /// Bits for a float of any magnitude, the same for the same name.
+    fn bits_of(name: &str) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn a_backtrace_that_another_thread_takes_hangs_nobody() {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -426,6 +545,48 @@ mod cases {
         assert_eq!(local.snapshot().errors()[0].pattern, "forks");
     }
 
+    fn operations_by_id_are_the_parents_and_the_child_begins_its_own() {
+        let local = local();
+        local.begin("a", "job").start().unwrap();
+        let (begin, end) = (local.begin("b", "job"), local.end("a"));
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // The lock of the table is held most of the time.
+            let busy = || {
+                while !done.load(Ordering::Relaxed) {
+                    local.begin("busy", "job").start().unwrap();
+                    local.end("busy").finish().unwrap();
+                }
+            };
+            scope.spawn(busy);
+            for _ in 0..20 {
+                forked(|| {
+                    assert!(local.operation_by_id("a").is_none() && local.active().is_empty());
+                    assert!(matches!(local.end("a").finish(), Err(OperationIdError::NeverBegun { .. })));
+                    local.begin("a", "in_child").start().unwrap();
+                    local.step("a", "x").unwrap();
+                    monitor().end("a").finish().unwrap();
+                    assert_eq!(counts(&monitor(), "in_child"), [1, 1, 0, 0, 0, 0]);
+                })
+                .succeeds();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        forked(|| {
+            // Made by the parent, and the child's when it says the last word.
+            assert!(matches!(
+                end.finish(),
+                Err(OperationIdError::AlreadyEnded { .. } | OperationIdError::NeverBegun { .. })
+            ));
+            begin.start().unwrap();
+            assert_eq!(monitor().active().len(), 1);
+        })
+        .succeeds();
+        // The parent's copies of the two were dropped, which is their last word too.
+        assert!(!local.operation_by_id("a").unwrap().is_running() && local.operation_by_id("b").unwrap().is_running());
+        assert_eq!(counts(&local, "in_child"), [0; 6]);
+    }
+
     pub(super) const ALL: &[(&str, fn())] = &[
         // The first: nothing but jobs has told the monitor to look out for forks.
         ("an_inherited_job_does_nothing_in_the_child", an_inherited_job_does_nothing_in_the_child),
@@ -456,6 +617,23 @@ mod cases {
         (
             "an_inherited_state_machine_of_a_busy_process_hangs_nobody",
             an_inherited_state_machine_of_a_busy_process_hangs_nobody,
+        ),
+        (
+            "an_inherited_metric_counts_in_the_child_alone_and_a_new_one_is_the_childs",
+            an_inherited_metric_counts_in_the_child_alone_and_a_new_one_is_the_childs,
+        ),
+        ("inherited_metrics_of_a_busy_process_hang_nobody", inherited_metrics_of_a_busy_process_hang_nobody),
+        (
+            "an_inherited_queue_or_cache_does_nothing_in_the_child",
+            an_inherited_queue_or_cache_does_nothing_in_the_child,
+        ),
+        (
+            "inherited_queues_and_caches_of_a_busy_process_hang_nobody",
+            inherited_queues_and_caches_of_a_busy_process_hang_nobody,
+        ),
+        (
+            "operations_by_id_are_the_parents_and_the_child_begins_its_own",
+            operations_by_id_are_the_parents_and_the_child_begins_its_own,
         ),
         ("a_backtrace_that_another_thread_takes_hangs_nobody", a_backtrace_that_another_thread_takes_hangs_nobody),
         ("a_child_of_an_error_that_forks_has_errors_with_texts", a_child_of_an_error_that_forks_has_errors_with_texts),

@@ -40,6 +40,15 @@ pub fn repeat(calls: u64, mut tracked: impl FnMut(u64) -> Result<u64, BodyError>
     }
 }
 
+/// Gives `calls` values of four octaves to `record`, as those of one quantity are spread. Making one costs a nanosecond.
+#[inline(always)]
+pub fn for_each_value(calls: u64, mut record: impl FnMut(f64)) {
+    const VALUES: [f64; 8] = [0.011, 0.023, 0.051, 0.013, 0.088, 0.019, 0.034, 0.012];
+    for x in 0..calls {
+        record(black_box(VALUES[(x % 8) as usize]));
+    }
+}
+
 /// Where a contender stands in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {

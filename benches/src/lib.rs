@@ -7,6 +7,7 @@
 //! - `progress`: what counting one item of a job costs;
 //! - `snapshot`: what reading costs;
 //! - `states`: what a state machine costs;
+//! - `allocations`: what counting an allocation costs;
 //! - `memory`: what is held, and that it stays as it is.
 //!
 //! | module | owns |

@@ -68,6 +68,7 @@
 //! | for | see |
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
+//! | operations begun here and ended there, by id | [`Monitor::begin`], [`Monitor::end`], [`OperationStatus`], [`OperationIdError`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | one trace through threads, tasks and programs; fields for all that is done for a request | [`Context`], [`InContext`], [`TraceParent`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
@@ -75,8 +76,12 @@
 //! | iterators, streams, readers and writers that count for a job | [`TrackProgress`], [`Progress::wrap_read`] |
 //! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
+//! | queues: how many wait, for how long, what becomes of them | [`Queue`], [`Queued`], [`QueueStats`] |
+//! | caches: hits and misses by kind, how large they are | [`Cache`], [`CacheKind`], [`CacheStats`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | a program that has spans of `tracing` | `tracing::MonitorLayer`, `tracing::TracingEventsBuilder`, `tracing::WithIds` |
+//! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
+//! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -88,8 +93,10 @@
 //! | `enabled` | yes | recording; without it everything compiles and does nothing, but that state machines go on judging |
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
+//! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
+//! | `alloc` | no | an allocator that counts the memory which each operation asks for |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
@@ -119,10 +126,11 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, CacheStats, CallEdge, EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState,
-    ErrorText, FieldValue, Figures, Fingerprint, Histogram, KindStats, Labels, MetricStats, MonitorStats,
-    OperationRecord, OperationStats, Outcome, ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats,
-    QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats, StateStats, TraceId, TraceParent,
+    ActiveOperation, ActiveState, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution,
+    EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint,
+    Histogram, KindStats, Labels, MetricKind, MetricStats, MetricValue, MonitorStats, OperationRecord, OperationStats,
+    OperationStatus, Outcome, ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats, QueueRecent,
+    QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats, StateStats, StepTiming, TraceId, TraceParent,
     TransitionRecord, TransitionStats,
 };
 
@@ -133,12 +141,17 @@ pub use crate::{
     record::call_site::RecordPolicy,
     record::copies::copies,
     store::states::GuardContext,
+    trackers::by_id::begin::BeginById,
+    trackers::by_id::end::EndById,
+    trackers::by_id::error::OperationIdError,
+    trackers::caches::{Cache, CacheKind},
     trackers::context::{Context, FutureInContext, InContext},
     trackers::errors::ErrorBuilder,
     trackers::future::{ReadOutput, TrackFuture, Tracked},
     trackers::operation::{Operation, OperationBuilder},
     trackers::panics::record_panics,
     trackers::progress::{Progress, ProgressBuilder, ProgressIo, Progressed, TrackProgress},
+    trackers::queues::{Processing, Queue, Queued, QueuedItem},
     trackers::states::builder::StateMachineBuilder,
     trackers::states::entity::{Entity, Transition},
     trackers::states::error::TransitionError,
@@ -155,6 +168,8 @@ pub use crate::{
     ports::checkpoints::Checkpoints,
 };
 
+#[cfg(all(feature = "metrics", not(loom)))]
+pub use crate::bridges::metrics::MetricsRecorder;
 #[cfg(all(feature = "tracing", not(loom)))]
 pub use crate::bridges::tracing;
 
@@ -163,6 +178,12 @@ pub use crate::trackers::progress::TrackProgressStream;
 
 #[cfg(all(feature = "macros", not(loom)))]
 pub use monitor_macros::{MonitorState, track_operation, track_operations};
+
+/// An allocator that counts the memory which each operation asks for.
+#[cfg(all(feature = "alloc", not(loom)))]
+pub mod alloc {
+    pub use crate::record::allocations::TrackedAllocator;
+}
 
 /// What the attributes expand to. Not for direct use: it may change with any version.
 #[cfg(not(loom))]

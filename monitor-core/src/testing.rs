@@ -1,4 +1,5 @@
-//! Assertions on operations, errors, jobs and state machines, for the host's own tests.
+//! Assertions on operations, those by id too, errors, jobs, queues, caches, state machines and metrics, for the host's own
+//! tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -37,16 +38,27 @@
 #![allow(clippy::panic, reason = "a failed assertion panics; that is what this module is for")]
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the last link of a chain is not used")]
 
+mod by_id;
+mod caches;
 mod errors;
+mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod progress;
+mod queues;
 mod report;
 mod states;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use self::by_id::{OperationByIdAssert, assert_operation_by_id};
+pub use self::caches::{CacheAssert, assert_cache};
 pub use self::errors::{ErrorAssert, assert_error, assert_no_errors};
+#[cfg(feature = "metrics")]
+pub use self::metrics::{MetricAssert, assert_metric};
 pub use self::progress::{ProgressAssert, assert_progress};
+pub use self::queues::{QueueAssert, assert_queue};
 use self::report::{NAMES_LISTED, Names, Report};
 pub use self::states::{StateMachineAssert, assert_state_machine};
 use crate::model::text::{format_count, format_duration, format_percent, one_line, plural};

@@ -5,9 +5,10 @@
 
 use super::{BUCKETS, outcome, peer, samples};
 use crate::BenchResult;
-use crate::contender::{BodyError, Contender, body, repeat};
+use crate::contender::{BodyError, Contender, body, for_each_value, repeat};
 use metrics::{Counter, Histogram, counter, histogram};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use std::hint::black_box;
 use std::time::Instant;
 
 pub(super) fn contenders() -> BenchResult<Vec<Contender>> {
@@ -34,6 +35,29 @@ pub(super) fn contenders() -> BenchResult<Vec<Contender>> {
             .recorded(move || samples(&reader.render(), "bench_duration_seconds_count{", &label))
     };
     Ok(rows.into_iter().map(with_recorder).collect())
+}
+
+/// Kept handles alone, with a recorder that is not installed. The upkeep is in the CPU time, as above.
+///
+/// # Errors
+///
+/// When the library refuses its set-up.
+pub fn kept_handles() -> BenchResult<Vec<Contender>> {
+    let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.build_recorder();
+    let (handle, upkeep) = (recorder.handle(), recorder.handle());
+    let (counter, gauge, histogram) = metrics::with_local_recorder(&recorder, || {
+        (counter!("bench_counter"), metrics::gauge!("bench_gauge"), histogram!("bench_values"))
+    });
+    let counting = move |calls| (0..calls).for_each(|_| black_box(&counter).increment(black_box(1)));
+    let adding = move |calls| (0..calls).for_each(|_| black_box(&gauge).increment(black_box(1.5)));
+    let recording = move |calls| for_each_value(calls, |value| black_box(&histogram).record(value));
+    Ok(vec![
+        peer("prometheus_counter", "metrics-exporter-prometheus: counter", counting)
+            .recorded(move || samples(&handle.render(), "bench_counter ", "")),
+        peer("prometheus_gauge_add", "metrics-exporter-prometheus: gauge, increment", adding),
+        peer("prometheus_histogram", "metrics-exporter-prometheus: histogram", recording)
+            .after(move || upkeep.run_upkeep()),
+    ])
 }
 
 struct Kept {

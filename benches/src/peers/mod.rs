@@ -9,7 +9,7 @@ mod fastrace;
 mod hdrhistogram;
 mod hotpath;
 pub mod indicatif;
-mod metrics;
+pub mod metrics;
 mod opentelemetry;
 mod prometheus;
 mod tracing;

@@ -24,18 +24,49 @@ pub struct Error {
 #[derive(Debug)]
 enum Kind {
     AlreadyInstalled,
-    InvalidSetting { name: &'static str, given: String, allowed: &'static str },
-    InvalidStateMachine { name: String, faults: Vec<String> },
-    DifferentStateMachine { name: String, what: &'static str },
-    TooMany { what: &'static str, of: String, most: usize, advice: &'static str },
-    InvalidId { given: String, bytes: usize },
-    NoThread { name: &'static str, source: std::io::Error },
-    NotHere { what: &'static str, why: &'static str },
+    #[cfg(feature = "metrics")]
+    MetricsRecorderInstalled,
+    InvalidSetting {
+        name: &'static str,
+        given: String,
+        allowed: &'static str,
+    },
+    InvalidStateMachine {
+        name: String,
+        faults: Vec<String>,
+    },
+    DifferentStateMachine {
+        name: String,
+        what: &'static str,
+    },
+    TooMany {
+        what: &'static str,
+        of: String,
+        most: usize,
+        advice: &'static str,
+    },
+    InvalidId {
+        given: String,
+        bytes: usize,
+    },
+    NoThread {
+        name: &'static str,
+        source: std::io::Error,
+    },
+    NotHere {
+        what: &'static str,
+        why: &'static str,
+    },
 }
 
 impl Error {
     pub(crate) fn already_installed() -> Self {
         Self { kind: Kind::AlreadyInstalled }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn metrics_recorder_installed() -> Self {
+        Self { kind: Kind::MetricsRecorderInstalled }
     }
 
     pub(crate) fn invalid_setting(name: &'static str, given: impl fmt::Display, allowed: &'static str) -> Self {
@@ -67,10 +98,15 @@ impl Error {
         Self { kind: Kind::NotHere { what, why } }
     }
 
-    /// A monitor had been installed before. It goes on working, unchanged.
+    /// A monitor, or a recorder of the `metrics` facade, had been installed before. It goes on working, unchanged.
     #[must_use]
     pub fn is_already_installed(&self) -> bool {
-        matches!(self.kind, Kind::AlreadyInstalled)
+        match self.kind {
+            Kind::AlreadyInstalled => true,
+            #[cfg(feature = "metrics")]
+            Kind::MetricsRecorderInstalled => true,
+            _ => false,
+        }
     }
 
     /// A setting of the builder was out of its range.
@@ -110,6 +146,11 @@ impl fmt::Display for Error {
             Kind::AlreadyInstalled => f.write_str(
                 "a monitor is installed already and goes on working; install once, at the start of main, \
                  or use Monitor::builder().build() for a second one",
+            ),
+            #[cfg(feature = "metrics")]
+            Kind::MetricsRecorderInstalled => f.write_str(
+                "the process has a recorder of the metrics facade already, which goes on working; install one, at the \
+                 start of main, and give the other to MetricsRecorder::beside",
             ),
             Kind::InvalidSetting { name, given, allowed } => write!(f, "{name} is {given}; allowed is {allowed}"),
             Kind::InvalidStateMachine { name, faults } => {

@@ -3,7 +3,9 @@
 //! Nothing here knows what an operation is; every other module may import it.
 
 pub(crate) mod buckets;
+pub(crate) mod float_buckets;
 pub(crate) mod lane;
+pub(crate) mod names;
 pub(crate) mod padded;
 
 #[cfg(not(loom))]
@@ -11,7 +13,7 @@ pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod error;
 #[cfg(not(loom))]
-pub(crate) mod names;
+pub(crate) mod stripes;
 
 #[cfg(not(loom))]
 pub use clock::ManualClock;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::units::{duration_ns, system_time_ns};
-use super::{Labels, SpanId, TraceId};
+use super::{ByIdDetail, Labels, SpanId, TraceId};
 
 /// An operation that was running when the snapshot was taken.
 ///
@@ -47,7 +47,7 @@ pub struct ActiveOperation {
     /// How long it had been running, by the monotonic clock: a jump of the wall clock does not change it.
     #[serde(rename = "age_ns", with = "duration_ns")]
     pub age: Duration,
-    /// The thread it runs on; `None` for a future that is not being polled.
+    /// The thread it runs on; `None` for a future that is not being polled, and for an operation by id.
     pub thread: Option<String>,
     /// Whether it is on a thread.
     pub state: ActiveState,
@@ -56,6 +56,9 @@ pub struct ActiveOperation {
     /// Time spent on a thread so far, up to the last poll that ended for a future.
     #[serde(rename = "busy_time_ns", with = "duration_ns")]
     pub busy_time: Duration,
+    /// Id, worker and steps of an operation that was begun by id; it is on no thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_id: Option<ByIdDetail>,
 }
 
 /// Whether an active operation is on a thread.
@@ -107,6 +110,7 @@ pub(crate) fn example(id: u64, name: &str, age: Duration) -> ActiveOperation {
         state: ActiveState::Running,
         polls: 0,
         busy_time: age,
+        by_id: None,
     }
 }
 

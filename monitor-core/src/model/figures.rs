@@ -33,6 +33,13 @@ pub struct Figures {
     pub items: u64,
     /// Bytes of work done.
     pub bytes: u64,
+    /// Blocks of memory that were asked for, without those of the operations called from inside; 0 unless the program has
+    /// installed `TrackedAllocator` (feature `alloc`). Also of the calls that still run.
+    #[serde(default)]
+    pub allocations: u64,
+    /// Bytes of memory that were asked for, likewise. What was given back is not taken off.
+    #[serde(default)]
+    pub allocated_bytes: u64,
     /// Polls of futures; 0 for synchronous calls.
     pub polls: u64,
     /// Wall time of the finished calls, added up. Calls that overlap count each in full.
@@ -78,6 +85,8 @@ impl Figures {
             cancelled: totals.cancelled,
             items: totals.items,
             bytes: totals.bytes,
+            allocations: totals.allocations,
+            allocated_bytes: totals.allocated_bytes,
             polls: totals.polls,
             total_time: Duration::from_nanos(totals.total_ns),
             self_time: Duration::from_nanos(u64::try_from(totals.self_ns).unwrap_or(0)),
@@ -115,6 +124,8 @@ impl Figures {
             cancelled: self.cancelled,
             items: self.items,
             bytes: self.bytes,
+            allocations: self.allocations,
+            allocated_bytes: self.allocated_bytes,
             polls: self.polls,
             total_ns: to_ns(self.total_time),
             self_ns: i64::try_from(to_ns(self.self_time)).unwrap_or(i64::MAX),
@@ -183,6 +194,22 @@ impl Figures {
         }
     }
 
+    /// Blocks of memory that a call asked for, on average; 0.0 when none has begun in the window.
+    #[must_use]
+    pub fn allocations_per_call(&self) -> f64 {
+        self.per_call(self.allocations)
+    }
+
+    /// Bytes of memory that a call asked for, on average; 0.0 when none has begun in the window.
+    #[must_use]
+    pub fn allocated_bytes_per_call(&self) -> f64 {
+        self.per_call(self.allocated_bytes)
+    }
+
+    fn per_call(&self, count: u64) -> f64 {
+        if self.started == 0 { 0.0 } else { to_f64(count) / to_f64(self.started) }
+    }
+
     /// Calls finished in a second of the window; 0.0 when the window is empty.
     #[must_use]
     pub fn calls_per_second(&self) -> f64 {
@@ -242,6 +269,32 @@ mod tests {
         assert!((figures.calls_per_second() - 4.0).abs() < 1e-9);
         assert!((figures.items_per_second() - 100.0).abs() < 1e-9);
         assert!((figures.bytes_per_second() - 8_192.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn memory_adds_up_is_taken_apart_by_window_and_divided_by_calls() {
+        let of = |calls: &[u64], allocations, allocated_bytes| {
+            let totals = Totals { allocations, allocated_bytes, ..Totals::of_durations(calls) };
+            Figures::new(totals, SECOND)
+        };
+        let mut all = of(&[10], 2, 100);
+        all.merge(&of(&[10, 10], 4, 500));
+        assert_eq!((all.allocations, all.allocated_bytes), (6, 600));
+        assert!((all.allocations_per_call() - 2.0).abs() < 1e-9);
+        assert!((all.allocated_bytes_per_call() - 200.0).abs() < 1e-9);
+        let window = all.since(&of(&[10], 2, 100), SECOND);
+        assert_eq!((window.allocations, window.allocated_bytes), (4, 500));
+        let backwards = of(&[10], 2, 100).since(&all, SECOND);
+        assert_eq!((backwards.allocations, backwards.allocated_bytes), (0, 0));
+        assert!(backwards.allocated_bytes_per_call().abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn figures_written_before_memory_was_counted_are_read_with_none() {
+        let mut json = serde_json::to_value(figures(&[10])).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        assert!(fields.remove("allocations").is_some() && fields.remove("allocated_bytes").is_some());
+        assert_eq!(serde_json::from_value::<Figures>(json).unwrap(), figures(&[10]));
     }
 
     #[test]

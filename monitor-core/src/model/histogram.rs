@@ -203,7 +203,7 @@ impl Histogram {
 }
 
 /// The 1-based rank that the nearest-rank method reads for quantile `q` of `count` values.
-fn nearest_rank(q: f64, count: u64) -> u64 {
+pub(super) fn nearest_rank(q: f64, count: u64) -> u64 {
     if q >= 1.0 {
         return count;
     }

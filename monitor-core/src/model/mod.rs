@@ -6,10 +6,12 @@
 //! | file | what |
 //! |---|---|
 //! | `histogram` | durations on the log-linear scale: percentiles, merge, difference |
+//! | `distribution` | numbers of any unit on the same scale: a histogram of the host |
 //! | `totals` | the recorder's sums of one operation, and how they add and subtract |
 //! | `figures` | those sums as users read them: counts, times, rates |
 //! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
 //! | `active` | what runs now |
+//! | `by_id` | operations that are begun in one place and ended in another |
 //! | `error_group`, `progress`, `state_machine` | errors by group, how far long jobs are, in which state each thing is |
 //! | `queue`, `cache`, `metric` | queues, caches, the host's own metrics |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
@@ -24,8 +26,10 @@
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
+mod by_id;
 mod cache;
 mod cache_section;
+mod distribution;
 mod edge;
 mod error_group;
 mod errors_section;
@@ -55,7 +59,11 @@ mod trace;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
-pub use cache::CacheStats;
+pub use by_id::{ByIdDetail, OperationStatus, StepTiming};
+#[cfg(test)]
+pub(crate) use cache::example as cache_example;
+pub use cache::{CacheKindStats, CacheLookups, CacheStats};
+pub use distribution::Distribution;
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
 pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
@@ -63,7 +71,11 @@ pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
 pub use kind::KindStats;
-pub use metric::MetricStats;
+#[cfg(all(test, feature = "metrics"))]
+pub(crate) use metric::example as example_metric;
+#[cfg(feature = "metrics")]
+pub(crate) use metric::sort as sort_metrics;
+pub use metric::{MetricKind, MetricStats, MetricValue};
 pub(crate) use operation::Identity;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
@@ -71,7 +83,9 @@ pub use own::MonitorStats;
 #[cfg(feature = "terminal")]
 pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
-pub use queue::QueueStats;
+#[cfg(test)]
+pub(crate) use queue::example as queue_example;
+pub use queue::{QueueRecent, QueueStats};
 pub use record::{ErrorText, OperationRecord};
 pub use refusal::Refusal;
 pub use snapshot::Snapshot;

@@ -21,6 +21,12 @@ pub struct MonitorStats {
     /// Calls counted under the label `overflow="true"` because their operation had as many label sets as the cap
     /// allows.
     pub overflow_series_calls: u64,
+    /// How often a queue was asked for by a new name when there were as many as the cap allows: `(overflow)`.
+    pub overflow_queues: u64,
+    /// The same of caches.
+    pub overflow_caches: u64,
+    /// The same of kinds of lookups, of all caches together.
+    pub overflow_cache_kinds: u64,
     /// Individual records kept, whether still held or not.
     pub records_kept: u64,
     /// Calls without an individual record, by decision: the operation's `record` argument or its budget.
@@ -46,6 +52,22 @@ pub struct MonitorStats {
     pub jobs_displaced: u64,
     /// Headers `traceparent` that were not valid and therefore ignored.
     pub traceparents_ignored: u64,
+    /// Metrics of the host that are registered, by kind and name.
+    pub metrics: u64,
+    /// Label sets of the host's metrics that are registered, of all metrics together.
+    pub metric_series: u64,
+    /// How often a metric was asked for that is counted under `(overflow)`, because there were as many as the cap allows.
+    pub overflow_metrics: u64,
+    /// How often a label set of a metric was asked for that is counted under `overflow="true"`, because the metric had as
+    /// many as the cap allows.
+    pub overflow_metric_series: u64,
+    /// Descriptions of metrics that were not kept, because as many were as the cap allows.
+    pub metric_descriptions_dropped: u64,
+    /// Operations by id that did not begin or end as they should have, and nobody was told: the builder was dropped
+    /// instead of [`start`](crate::BeginById::start) or [`finish`](crate::EndById::finish).
+    pub by_id_errors: u64,
+    /// Ends of operations by id that are no longer remembered, because newer ones have come.
+    pub by_id_displaced: u64,
     /// Names, kinds and labels that were cut or had characters replaced.
     pub names_changed: u64,
     /// Shards in memory, in use or waiting for a thread.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::units::{duration_ns, optional_duration_ns, system_time_ns};
-use super::{FieldValue, Labels, Outcome, SpanId, TraceId};
+use super::{ByIdDetail, FieldValue, Labels, Outcome, SpanId, TraceId};
 
 /// One call of an operation that ended, from [`Monitor::recent`](crate::Monitor::recent).
 ///
@@ -65,6 +65,9 @@ pub struct OperationRecord {
     pub error: Option<ErrorText>,
     /// The thread it ended on, by name or number.
     pub thread: Option<String>,
+    /// Id, worker, sizes and steps of an operation that was begun and ended by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_id: Option<ByIdDetail>,
 }
 
 /// An error as text: its kind, its message and what caused it.
@@ -133,6 +136,7 @@ mod tests {
             fields: vec![("user_id".into(), FieldValue::U64(u64::MAX)), ("ratio".into(), 0.5.into())],
             error: Some(ErrorText { sources: vec!["no route".into()], ..ErrorText::new("Io", "refused") }),
             thread: Some("worker-1".into()),
+            by_id: None,
         }
     }
 
@@ -147,6 +151,16 @@ mod tests {
     #[test]
     fn busy_time_round_trips_when_there_is_one() {
         let record = OperationRecord { busy_time: Some(Duration::from_nanos(5)), ..record() };
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<OperationRecord>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn what_an_operation_by_id_has_round_trips_and_others_do_not_write_it() {
+        let json = serde_json::to_string(&record()).unwrap();
+        assert!(!json.contains("by_id"), "{json}");
+        let by_id = ByIdDetail { id: "nightly-42".into(), output_bytes: Some(7), ..ByIdDetail::default() };
+        let record = OperationRecord { by_id: Some(by_id), ..record() };
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<OperationRecord>(&json).unwrap(), record);
     }

@@ -48,13 +48,23 @@ pub(super) fn active(text: &mut String, active: &[ActiveOperation], all: bool) {
     grid.group("running now");
     for operation in &active[..shown] {
         let parent = active.iter().find(|other| Some(other.id) == operation.parent);
-        let place = operation.thread.as_deref().unwrap_or_else(|| operation.state.as_str());
+        // On no thread: who works on it, and its step where others have their parent.
+        let by_id = operation.by_id.as_ref();
+        let worker = by_id.map(|by_id| by_id.worker.as_deref().unwrap_or("by id"));
+        let place = worker.or(operation.thread.as_deref()).unwrap_or_else(|| operation.state.as_str());
         // A call without polls is busy all along.
         let is_future = operation.polls > 0 || operation.state == ActiveState::Suspended;
         let mut name = one_line(&operation.name);
+        if let Some(by_id) = by_id {
+            let _ = write!(name, " {}", one_line(&by_id.id));
+        }
         if !operation.labels.is_empty() {
             let _ = write!(name, " {}", label_text(&operation.labels));
         }
+        let inside = match by_id {
+            Some(by_id) => by_id.last_step().map(|step| format!("step {}", one_line(&step.name))),
+            None => parent.map(|parent| one_line(&parent.name)),
+        };
         grid.row(
             name,
             vec![
@@ -62,7 +72,7 @@ pub(super) fn active(text: &mut String, active: &[ActiveOperation], all: bool) {
                 if is_future { format_duration(operation.busy_time) } else { String::new() },
                 if is_future { format_count(operation.polls) } else { String::new() },
                 cut_middle(&one_line(place), 24),
-                parent.map_or_else(String::new, |parent| cut_middle(&one_line(&parent.name), 32)),
+                inside.map_or_else(String::new, |inside| cut_middle(&inside, 32)),
             ],
         );
     }
@@ -96,6 +106,21 @@ pub(super) fn losses(text: &mut String, own: &MonitorStats) {
         let calls = plural(own.overflow_series_calls, "call");
         notes.push(format!("{calls} over the cap of label sets, counted under overflow=true"));
     }
+    for (asked, what) in
+        [(own.overflow_queues, "queue"), (own.overflow_caches, "cache"), (own.overflow_cache_kinds, "kind of lookup")]
+    {
+        if asked > 0 {
+            notes.push(format!("{} for a {what} over the cap, counted under (overflow)", plural(asked, "request")));
+        }
+    }
+    if own.overflow_metrics > 0 {
+        let times = plural(own.overflow_metrics, "time");
+        notes.push(format!("a metric over the cap of metrics was asked for {times}, counted under (overflow)"));
+    }
+    if own.overflow_metric_series > 0 {
+        let times = plural(own.overflow_metric_series, "time");
+        notes.push(format!("a metric over its cap of label sets was asked for {times}, counted under overflow=true"));
+    }
     if own.stack_overflows > 0 {
         notes.push(format!("{} nested too deep for a parent or `running now`", plural(own.stack_overflows, "call")));
     }
@@ -104,6 +129,10 @@ pub(super) fn losses(text: &mut String, own: &MonitorStats) {
     }
     if own.jobs_unlisted > 0 {
         notes.push(format!("{} over the cap of running ones, not listed", plural(own.jobs_unlisted, "job")));
+    }
+    if own.by_id_errors > 0 {
+        let errors = plural(own.by_id_errors, "error");
+        notes.push(format!("{errors} of operations by id went unheard: `start` and `finish` would have told"));
     }
     if own.callbacks_panicked > 0 {
         notes.push(format!("{} of a callback or a Display contained", plural(own.callbacks_panicked, "panic")));

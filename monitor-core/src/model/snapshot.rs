@@ -258,10 +258,17 @@ impl Snapshot {
         self.caches.iter().find(|cache| cache.name == name)
     }
 
-    /// The host's own metrics, by name and labels.
+    /// The host's own metrics, by name, kind and labels. There is one for each label set.
     #[must_use]
     pub fn metrics(&self) -> &[MetricStats] {
         &self.metrics
+    }
+
+    /// The metric of that name with exactly these labels, in any order; where several kinds share the name, the counter
+    /// before the gauge before the histogram. Name and labels are changed as those of a metric are when it is registered.
+    #[must_use]
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<&MetricStats> {
+        metric::find(&self.metrics, name, labels)
     }
 
     /// The monitor's figures of itself, since it started.
@@ -276,7 +283,10 @@ impl Snapshot {
     /// without a call in between stays with counts of 0. Groups of errors are there if an error came in between, with
     /// the count of those. Of state machines, counts and times in a state are those in between; where each entity is,
     /// who is stuck, and the last transitions are this snapshot's. So is what is active, how far jobs are (but for those
-    /// that had ended before `earlier`), and the monitor's figures of itself. Counts never go below 0: with the two
+    /// that had ended before `earlier`), and the monitor's figures of itself. Of queues and caches the counts, and the
+    /// times that items waited, are those in between; what waits, what a cache holds, and the last minutes are this
+    /// snapshot's, and one that was not there before is whole. Of the host's metrics, counters and histograms have what
+    /// came in between, and gauges are this snapshot's. Counts never go below 0: with the two
     /// exchanged, the difference is empty.
     ///
     /// ```

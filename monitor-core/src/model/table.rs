@@ -17,12 +17,13 @@ use super::state_machine_section::state_machines;
 use super::text::{
     cut_middle, format_bytes, format_compact, format_count, format_duration, format_rate, one_line, plural,
 };
+use super::units::to_f64;
 use super::{Figures, Snapshot};
 
 /// Operations that `{}` shows.
 const OPERATIONS_SHOWN: usize = 40;
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 13] = [
     Column::new("calls"),
     Column::new("failed"),
     // What runs now is listed below the table as well.
@@ -35,6 +36,8 @@ const COLUMNS: [Column; 11] = [
     Column::new("self"),
     Column::new("calls/s"),
     Column::new("work/s"),
+    Column::new("allocs").given_up(3),
+    Column::new("memory").given_up(4),
 ];
 
 impl fmt::Display for Snapshot {
@@ -136,6 +139,8 @@ fn cells(figures: &Figures, nested: bool) -> Vec<String> {
         timed(any && nested, figures.self_time),
         rate,
         work,
+        if figures.allocations > 0 { format_compact(figures.allocations) } else { String::new() },
+        if figures.allocated_bytes > 0 { format_bytes(to_f64(figures.allocated_bytes)) } else { String::new() },
     ]
 }
 
@@ -253,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn memory_has_columns_only_where_it_was_counted() {
+        let mut parts = parts();
+        let totals = Totals { allocations: 12_345, allocated_bytes: 67_800_000, ..totals(10, 10) };
+        assert!(!Snapshot::new(parts.clone()).to_string().contains("allocs"));
+        parts.operations = vec![operation("greedy", "function", totals)];
+        let table = Snapshot::new(parts).to_string();
+        assert_fits(&table);
+        let row = table.lines().find(|line| line.starts_with("greedy")).unwrap();
+        assert!(table.contains("allocs   memory") && row.ends_with("12.3k  67.8 MB"), "{table}");
+    }
+
+    #[test]
     fn what_was_lost_is_said() {
         let mut parts = parts();
         parts.monitor = MonitorStats {
@@ -296,6 +313,8 @@ mod tests {
             total_ns: u64::MAX,
             self_ns: i64::MAX,
             max_ns: u64::MAX,
+            allocations: u64::MAX,
+            allocated_bytes: u64::MAX,
             ..Totals::of_durations(&[u64::MAX])
         };
         let name = "a::very::long::path::".repeat(20);

@@ -85,6 +85,60 @@ pub(crate) mod system_time_ns {
     }
 }
 
+/// `#[serde(with = "float_text")]`: a float as text, `0.25`, `NaN`, `+Inf`, `-Inf`, as Prometheus writes samples in its own
+/// JSON. As a number it would not survive: JSON has none for what is not finite, and many readers round the last digit.
+/// A number is read as well.
+pub(crate) mod float_text {
+    use std::fmt;
+
+    use serde::{Deserializer, Serializer, de};
+
+    pub(crate) fn text(value: f64) -> String {
+        match value {
+            f64::INFINITY => "+Inf".to_owned(),
+            f64::NEG_INFINITY => "-Inf".to_owned(),
+            // The shortest text that reads as the same float.
+            _ => format!("{value:?}"),
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde fixes the signature")]
+    pub(crate) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(*value))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+
+    struct Reader;
+
+    impl de::Visitor<'_> for Reader {
+        type Value = f64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number, or its text, or one of \"NaN\", \"+Inf\", \"-Inf\"")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+            text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
+            Ok(value)
+        }
+
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<f64, E> {
+            Ok(super::to_f64(value))
+        }
+
+        #[expect(clippy::cast_precision_loss, reason = "it is read as a float, whatever wrote it")]
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

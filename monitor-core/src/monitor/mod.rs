@@ -1,8 +1,11 @@
 //! The hub: [`Monitor`], its builder, and the one that the process has by itself.
 
 mod builder;
+mod by_id;
+mod caches;
 mod errors;
 mod progress;
+mod queues;
 mod states;
 
 use std::fmt;
@@ -149,7 +152,7 @@ impl Monitor {
     }
 
     /// Switches recording off or on, for all threads. Off, a tracked call costs less than a nanosecond; a call that
-    /// runs while the switch is turned is counted to its end.
+    /// runs while the switch is turned is counted to its end. The host's own metrics go on.
     pub fn set_enabled(&self, enabled: bool) {
         self.recorder().set_enabled(enabled);
     }

@@ -33,6 +33,9 @@ pub(crate) struct Cell {
     pub(crate) cancelled: Counter,
     pub(crate) items: Counter,
     pub(crate) bytes: Counter,
+    /// Memory that was asked for while a call was on top of the stack.
+    pub(crate) allocations: Counter,
+    pub(crate) allocated_bytes: Counter,
     pub(crate) busy_ns: Counter,
     pub(crate) polls: Counter,
     pub(crate) recorded: Counter,
@@ -93,6 +96,8 @@ impl Cell {
             cancelled: Counter::new(0),
             items: Counter::new(0),
             bytes: Counter::new(0),
+            allocations: Counter::new(0),
+            allocated_bytes: Counter::new(0),
             busy_ns: Counter::new(0),
             polls: Counter::new(0),
             recorded: Counter::new(0),

@@ -44,7 +44,7 @@ thread_local! {
 
 /// The text of an error, from code of the host: it may call tracked functions that fail, whose own errors are then not
 /// asked for their text. Panics of it are contained where the text is made.
-pub(super) fn describe(failure: &dyn Failure) -> Option<ErrorText> {
+pub(crate) fn describe(failure: &dyn Failure) -> Option<ErrorText> {
     struct Leave;
 
     impl Drop for Leave {

@@ -11,7 +11,7 @@ use rtrb::{Consumer, Producer};
 
 use super::lineage::Lineage;
 use super::registry::Series;
-use crate::model::{ErrorText, FieldValue, Outcome};
+use crate::model::{ByIdDetail, ErrorText, FieldValue, Outcome};
 
 /// Records that a thread's ring has room for; about 40 KB, taken with the first record.
 pub(crate) const RING: usize = 256;
@@ -42,6 +42,7 @@ pub(crate) struct RawRecord {
 pub(crate) struct Detail {
     pub(crate) fields: Vec<(String, FieldValue)>,
     pub(crate) error: Option<ErrorText>,
+    pub(crate) by_id: Option<ByIdDetail>,
 }
 
 pub(crate) type Writer = Producer<RawRecord>;

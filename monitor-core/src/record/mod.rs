@@ -22,8 +22,10 @@
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
 //! | `listener` | who is told of calls that fail or take long |
+//! | `allocations` | memory that operations ask for |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
 //! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span`, `span_call` | one call from beginning to end |
+//! | `by_id` | one operation that is begun and ended in different places |
 //! | `reader` | all of it added up |
 
 // The only unsafe code of the project, by design; see above.
@@ -44,6 +46,10 @@ pub(crate) mod stack;
 pub(crate) mod tallies;
 pub(crate) mod tasks;
 
+#[cfg(all(feature = "alloc", not(loom)))]
+pub(crate) mod allocations;
+#[cfg(not(loom))]
+pub(crate) mod by_id;
 #[cfg(not(loom))]
 pub(crate) mod call;
 #[cfg(not(loom))]

@@ -14,7 +14,7 @@ use super::recorder::Holder;
 use super::scope::lineage_of;
 use super::stack::{GROUND, is_stand_in};
 use super::tallies::Source;
-use crate::model::{ErrorText, FieldValue, Outcome};
+use crate::model::{ByIdDetail, ErrorText, FieldValue, Outcome};
 
 /// What a call brings along when it ends.
 #[derive(Clone, Copy, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Extras<'a> {
     /// Of a future.
     pub(crate) polls: u64,
     pub(crate) busy_ns: u64,
+    /// Of an operation by id.
+    pub(crate) by_id: Option<&'a ByIdDetail>,
 }
 
 /// The call that another one was made from.
@@ -174,7 +176,9 @@ fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>
         let lineage = ended.lineage(holder);
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
-        let detail = (error.is_some() || !fields.is_empty()).then(|| Box::new(Detail { fields, error }));
+        let by_id = extras.by_id.cloned();
+        let has_detail = error.is_some() || by_id.is_some() || !fields.is_empty();
+        let detail = has_detail.then(|| Box::new(Detail { fields, error, by_id }));
         let record = RawRecord {
             id: ended.id,
             parent: ended.parent.id_in(&lineage, holder.recorder().address()),

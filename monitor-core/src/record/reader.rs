@@ -57,7 +57,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         state_machines: recorder.stores.states.read(&anchor),
         queues: recorder.stores.queues.read(&anchor),
         caches: recorder.stores.caches.read(&anchor),
-        metrics: recorder.stores.metrics.read(&anchor),
+        metrics: recorder.stores.read_metrics(),
         monitor,
     })
 }
@@ -95,6 +95,8 @@ impl Figures {
             totals.started = totals.started.saturating_add(cell.started.get());
             totals.items = totals.items.saturating_add(cell.items.get());
             totals.bytes = totals.bytes.saturating_add(cell.bytes.get());
+            totals.allocations = totals.allocations.saturating_add(cell.allocations.get());
+            totals.allocated_bytes = totals.allocated_bytes.saturating_add(cell.allocated_bytes.get());
             totals.polls = totals.polls.saturating_add(cell.polls.get());
             totals.busy_ns = totals.busy_ns.saturating_add(cell.busy_ns.get());
             totals.total_ns = totals.total_ns.wrapping_add(cell.total_ns.get());
@@ -214,6 +216,7 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             state: ActiveState::Running,
             polls: 0,
             busy_time: Duration::ZERO,
+            by_id: None,
         })
     };
     let mut seen = HashMap::new();
@@ -254,6 +257,13 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
                 (operation.polls, operation.busy_time) = (task.polls, busy_time);
                 found.push(operation);
             }
+        }
+    }
+    for entry in recorder.by_id.running() {
+        if let Some(call) = &entry.call
+            && let Some(operation) = describe(call.series, call.id, entry.since, GROUND, Some(&call.lineage))
+        {
+            found.push(ActiveOperation { by_id: Some(entry.detail(anchor)), ..operation });
         }
     }
     for parked in recorder.parked.read() {
@@ -308,6 +318,7 @@ fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> Operatio
         context: raw.lineage.fields().to_vec(),
         error: detail.and_then(|detail| detail.error.clone()),
         thread: (!raw.thread.is_empty()).then(|| raw.thread.to_string()),
+        by_id: detail.and_then(|detail| detail.by_id.clone()),
     }
 }
 
@@ -319,11 +330,15 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
     let displaced = recorder.recent.lock().displaced;
     let (jobs_unlisted, jobs_displaced) = recorder.stores.progress.losses();
     let dropped = [("ring_full", ring_full), ("overwritten", displaced)];
+    let metrics = recorder.stores.metric_totals();
     MonitorStats {
         operations: operations as u64,
         series: series.len() as u64,
         overflow_calls: read.overflow_calls(series, Cap::Operations),
         overflow_series_calls: read.overflow_calls(series, Cap::LabelSets),
+        overflow_queues: recorder.stores.queues.over(),
+        overflow_caches: recorder.stores.caches.over(),
+        overflow_cache_kinds: recorder.stores.caches.kinds_over(),
         records_kept: read.recorded,
         records_skipped: read.finished.saturating_sub(read.recorded).saturating_sub(ring_full),
         records_dropped: dropped
@@ -333,12 +348,19 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
             .collect(),
         stack_overflows: sum(|shard| shard.losses.stack_overflows.get()),
         task_overflows: sum(|shard| shard.losses.task_overflows.get()),
-        reentrant_calls: load(&counts.reentrant_calls),
+        reentrant_calls: load(&counts.reentrant_calls).saturating_add(metrics.reentrant),
         callbacks_panicked: load(&counts.callbacks_panicked),
         jobs_unlisted,
         jobs_displaced,
         traceparents_ignored: load(&counts.traceparents_ignored),
-        names_changed: load(&counts.names_changed),
+        metrics: metrics.metrics,
+        metric_series: metrics.series,
+        overflow_metrics: metrics.overflow_metrics,
+        overflow_metric_series: metrics.overflow_series,
+        metric_descriptions_dropped: metrics.descriptions_dropped,
+        names_changed: load(&counts.names_changed).saturating_add(metrics.names_changed),
+        by_id_errors: load(&counts.by_id_errors),
+        by_id_displaced: recorder.by_id.displaced(),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,
         bytes_held: recorder.shards.iter().map(|shard| shard.bytes_held() as u64).sum(),

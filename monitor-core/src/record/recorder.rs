@@ -15,6 +15,7 @@ use super::budget::NEVER;
 use super::cell::Recording;
 use super::fork;
 use super::journal::Recent;
+use super::lineage::Lineage;
 use super::listener::{Listener, Listeners};
 use super::parked::Parked;
 use super::quiet::quietly_or_not;
@@ -24,6 +25,7 @@ use super::shard;
 use super::tsc;
 use crate::base::clock::Clock;
 use crate::store::Stores;
+use crate::store::by_id::OperationsById;
 use crate::store::errors::{DEFAULT_GROUPS, DEFAULT_QUIET};
 
 /// A shard of a recorder, and the right to write to it.
@@ -51,6 +53,7 @@ pub(crate) struct Recorder {
     pub(crate) service: Mutex<String>,
     pub(crate) stores: Stores,
     pub(crate) listeners: Listeners,
+    pub(crate) by_id: OperationsById<ById>,
     enabled: AtomicBool,
     pub(crate) backtraces: AtomicBool,
     max_operations: AtomicUsize,
@@ -68,6 +71,14 @@ pub(crate) struct Recorder {
     generation: usize,
 }
 
+/// What a recorder knows an operation by that is begun and ended by id.
+#[derive(Clone, Debug)]
+pub(crate) struct ById {
+    pub(crate) id: u64,
+    pub(crate) series: u32,
+    pub(crate) lineage: Lineage,
+}
+
 /// Rare events, counted by whoever meets them.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -75,6 +86,7 @@ pub(crate) struct Counts {
     pub(crate) callbacks_panicked: AtomicU64,
     pub(crate) traceparents_ignored: AtomicU64,
     pub(crate) names_changed: AtomicU64,
+    pub(crate) by_id_errors: AtomicU64,
 }
 
 /// What a monitor is built from.
@@ -128,6 +140,7 @@ impl Recorder {
             service: Mutex::new(String::new()),
             stores: Stores::default(),
             listeners: Listeners::new(),
+            by_id: OperationsById::default(),
             enabled: AtomicBool::new(true),
             backtraces: AtomicBool::new(false),
             max_operations: AtomicUsize::new(0),
@@ -150,6 +163,7 @@ impl Recorder {
         self.backtraces.store(settings.error_backtraces, Ordering::Relaxed);
         self.max_operations.store(settings.limits.operations, Ordering::Relaxed);
         self.max_label_sets.store(settings.limits.label_sets, Ordering::Relaxed);
+        self.stores.set_metric_limits(settings.limits.operations, settings.limits.label_sets);
         let second = self.clock.ticks_in(Duration::from_secs(1));
         let interval = second.checked_div(settings.records_per_second).unwrap_or(NEVER);
         self.record_interval.store(interval, Ordering::Relaxed);

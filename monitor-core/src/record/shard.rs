@@ -175,7 +175,8 @@ impl<H> Shard<H> {
     /// Has calls at least this long looked at in all cells of this shard, those that are made later included.
     pub(crate) fn listen(&self, slow_ns: u64) {
         // Whoever makes a cell puts it in the list and then looks here: one of the two sees the other.
-        if self.listen_ns.swap(slow_ns, Ordering::SeqCst) != slow_ns {
+        if self.listen_ns.load(Ordering::SeqCst) != slow_ns {
+            self.listen_ns.store(slow_ns, Ordering::SeqCst);
             fence(Ordering::SeqCst);
             self.cells.iter().for_each(|cell| cell.listen(slow_ns));
         }

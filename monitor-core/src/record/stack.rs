@@ -123,6 +123,14 @@ impl Frame {
         self.weight.get()
     }
 
+    /// The cell, if the call runs and has one.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    fn live_cell(&self) -> Option<&Cell> {
+        // SAFETY: a frame has a cell of a shard of its recorder, which lives as long as the recorder, or none.
+        if self.id() == 0 { None } else { unsafe { self.cell().as_ref() } }
+    }
+
     #[inline(always)]
     pub(crate) fn add_child(&self, ns: u64) {
         self.children_ns.add(ns);
@@ -346,6 +354,26 @@ impl Stack {
     /// The live frame on top, or the ground. Only for the thread that owns the stack.
     pub(crate) fn top(&self) -> &Frame {
         self.live_below(self.depth.load(Ordering::Relaxed).min(DEPTH))
+    }
+
+    /// The cell of the call that runs: of the nearest live frame from the top down that has one. Only for the thread that
+    /// owns the stack. Of no effect whatever it meets, because an allocator asks.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn top_cell(&self) -> Option<&Cell> {
+        let depth = self.depth.load(Ordering::Relaxed);
+        if depth <= 1 {
+            return None;
+        }
+        // Masked, so that no bound has to be checked.
+        self.frames[(depth - 1) & (DEPTH - 1)].live_cell().or_else(|| self.live_cell_below(depth))
+    }
+
+    #[cfg(feature = "alloc")]
+    #[cold]
+    #[inline(never)]
+    fn live_cell_below(&self, depth: usize) -> Option<&Cell> {
+        self.frames.iter().take(depth).rev().find_map(Frame::live_cell)
     }
 
     /// Takes off everything above a call, bottom up, by `take`: the guards that a future holds while it is suspended.

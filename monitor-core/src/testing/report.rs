@@ -41,6 +41,10 @@ impl fmt::Display for Report<'_> {
             )?;
         }
         writeln!(f, "  work       {}, {}", plural(stats.items, "item"), plural(stats.bytes, "byte"))?;
+        if stats.allocations > 0 {
+            let blocks = plural(stats.allocations, "allocation");
+            writeln!(f, "  memory     {blocks}, {}", plural(stats.allocated_bytes, "byte"))?;
+        }
         write!(f, "  identity   kind {}", one_line(&stats.kind))?;
         if !stats.component.is_empty() {
             write!(f, ", component {}", one_line(&stats.component))?;

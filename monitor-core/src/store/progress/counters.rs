@@ -6,11 +6,12 @@
 //! exactly, and of fast work the last few hundred counts are not. The reader makes up for those: see
 //! [`Counters::ask_for_stamps`].
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::base::clock::Clock;
 use crate::base::lane::lane;
 use crate::base::padded::Padded;
+use crate::base::stripes::stripes;
 
 /// Counts between two readings of the clock, at the most.
 const LONGEST_INTERVAL: u32 = 256;
@@ -39,24 +40,6 @@ impl Sums {
     /// Items done in this run, however they ended.
     pub(crate) fn items(&self) -> u64 {
         self.succeeded.saturating_add(self.failed).saturating_add(self.skipped)
-    }
-}
-
-/// Four for each thread that can run at one time, since threads that wait keep the stripes that they have written; 8 to
-/// 64, a power of two.
-fn stripes() -> usize {
-    /// Asked for once: the answer takes a few system calls. Not a `OnceLock`, in which a forked child could find a thread
-    /// of its parent for ever at work.
-    static STRIPES: AtomicUsize = AtomicUsize::new(0);
-
-    match STRIPES.load(Ordering::Relaxed) {
-        0 => {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            let stripes = cores.saturating_mul(4).clamp(8, 64).next_power_of_two();
-            STRIPES.store(stripes, Ordering::Relaxed);
-            stripes
-        }
-        known => known,
     }
 }
 
