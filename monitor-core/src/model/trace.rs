@@ -87,7 +87,8 @@ pub struct TraceParent {
     pub trace_id: TraceId,
     /// The operation that sent the request.
     pub span_id: SpanId,
-    /// Bits that are passed on; the lowest one says that the sender may have recorded the trace.
+    /// Bits of which the lowest one says that the sender may have recorded the trace. The others are not known to version
+    /// 00, and written as zero.
     pub flags: u8,
 }
 
@@ -170,7 +171,7 @@ impl FromStr for TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags)
+        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.span_id, self.flags & Self::SAMPLED)
     }
 }
 

@@ -117,8 +117,10 @@ impl Monitor {
     /// Runs a closure with everything that this thread records going to this monitor: by [`monitor()`], by the
     /// attribute, and by futures that are first polled inside. Threads that the closure starts are not in the scope.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        let context = innermost_context();
-        local::scope(&self.recorder(), || match &context {
+        let recorder = self.recorder();
+        // In another monitor's scope: here, what runs around says where the thread is.
+        let context = if local::is_in(&recorder) { None } else { innermost_context() };
+        local::scope(&recorder, || match &context {
             Some(_) => run_in(context.as_ref(), f),
             None => f(),
         })

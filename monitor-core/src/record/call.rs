@@ -15,7 +15,7 @@ use super::quiet::quietly;
 use super::recorder::{Holder, RecorderRef, Shard};
 use super::registry::{Cap, Identity};
 use super::roster::Seat;
-use super::stack::{Below, GROUND, Popped, Stack};
+use super::stack::{Below, GROUND, Popped, SavedFrame, Stack};
 use super::tasks::TaskSlot;
 use crate::model::Outcome;
 
@@ -379,13 +379,16 @@ fn take_running(holder: Holder<'_>, call: Call) -> Option<Running<'_>> {
         let began_on = unsafe { &*call.seat };
         let kill = |shard: &Shard| {
             let lineage = lineage_from_outside(recorder, shard, id);
-            shard.stack.kill(id).map(|saved| (saved, lineage))
+            // Never that of the thread that ends it here, also not if the other stack could not be read.
+            let known = |saved: &SavedFrame| Lineage::Root(saved.parent.map_or(id, |parent| parent.id));
+            shard.stack.kill(id).map(|saved| (saved, lineage.unwrap_or_else(|| known(&saved))))
         };
         kill(began_on).or_else(|| recorder.shards.iter().find_map(|shard| kill(shard)))
     };
     let (saved, lineage) = quietly(|| recorder.parked.take(id, on_any_stack)).flatten()?;
     let (series, since, weight, children_ns) = (saved.series, saved.since, saved.weight, saved.children_ns);
     let parent = saved.parent;
+    let lineage = Some(lineage);
     Some(Running { series, id, since, weight, children_ns, nested: false, popped: None, parent, lineage })
 }
 

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::lineage::{Caller, ContextData, Lineage, span_of, span_without_call, trace_of};
 use super::local::{attach, cell_of, current, is_current};
+use super::parked::ParkedFrame;
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, Shard};
-use super::scope::{Scope, innermost, lineage_of};
+use super::scope::{Scope, innermost, lineage_of, lineages_above, take_lineage};
 use super::stack::{FrameView, GROUND, is_stand_in};
 use crate::model::{FieldValue, SpanId, TraceId};
 
@@ -22,8 +23,9 @@ use crate::model::{FieldValue, SpanId, TraceId};
 pub(super) fn park_above(holder: Holder<'_>, id: u64, suspended: bool, lineage: Option<&Lineage>) -> Vec<u64> {
     let mut waiting = Vec::new();
     quietly(|| {
+        let mut lineages = if lineage.is_none() { lineages_above(&holder.stack, id) } else { Vec::new() };
         holder.stack.take_above(id, |frame, id, below| {
-            let lineage = lineage.cloned().unwrap_or_else(|| lineage_of(&holder.stack, holder.address(), id, id));
+            let lineage = lineage.cloned().unwrap_or_else(|| take_lineage(&mut lineages, id));
             if holder.recorder().parked.park(frame, id, below, suspended, lineage) && suspended {
                 waiting.push(id);
             }
@@ -39,27 +41,38 @@ pub(super) fn unpark(holder: Holder<'_>, waiting: Vec<u64>) {
     for id in waiting {
         let saved = quietly(|| recorder.parked.peek(id)).flatten();
         if let Some(cell) = saved.and_then(|saved| cell_of(holder, saved.series)) {
-            quietly(|| recorder.parked.unpark(id, |saved| holder.stack.restore(cell, saved)));
+            let put = |parked: &ParkedFrame| holder.stack.restore(cell, parked.frame, parked.lineage.root_for(id));
+            quietly(|| recorder.parked.unpark(id, put));
         }
     }
 }
 
 /// Runs `f` with this thread in a context; `None`: in none.
 pub(crate) fn run_in<R>(data: Option<&Arc<ContextData>>, f: impl FnOnce() -> R) -> R {
-    run(data, false, &mut Vec::new(), f)
+    run(data, &mut Vec::new(), f, |_| false)
 }
 
-/// As [`run_in`], for a poll of a future: guards that it leaves there are kept in `waiting` and put back the next time.
-pub(crate) fn poll_in<R>(data: Option<&Arc<ContextData>>, waiting: &mut Vec<u64>, f: impl FnOnce() -> R) -> R {
-    run(data, true, waiting, f)
+/// As [`run_in`], for a poll of a future or its drop: if it is `suspended` afterwards, the guards that it leaves there are
+/// kept in `waiting` and put back the next time.
+pub(crate) fn poll_in<R>(
+    data: Option<&Arc<ContextData>>,
+    waiting: &mut Vec<u64>,
+    f: impl FnOnce() -> R,
+    suspended: impl FnOnce(&R) -> bool,
+) -> R {
+    run(data, waiting, f, suspended)
 }
 
-fn run<R>(data: Option<&Arc<ContextData>>, suspends: bool, parked: &mut Vec<u64>, f: impl FnOnce() -> R) -> R {
+fn run<R>(
+    data: Option<&Arc<ContextData>>,
+    parked: &mut Vec<u64>,
+    f: impl FnOnce() -> R,
+    suspended: impl FnOnce(&R) -> bool,
+) -> R {
     struct Leave<'a> {
         holder: Option<Holder<'a>>,
         mark: u64,
-        lineage: Option<Lineage>,
-        suspends: bool,
+        suspended: bool,
         parked: &'a mut Vec<u64>,
     }
 
@@ -69,7 +82,7 @@ fn run<R>(data: Option<&Arc<ContextData>>, suspends: bool, parked: &mut Vec<u64>
             let Some(holder) = self.holder.filter(|holder| self.mark != 0 && is_current(holder.seat())) else { return };
             if !holder.stack.is_on_top(self.mark) {
                 // Guards that began in the context go on out of it.
-                *self.parked = park_above(holder, self.mark, self.suspends, self.lineage.as_ref());
+                *self.parked = park_above(holder, self.mark, self.suspended, None);
             }
             holder.stack.pop_stand_in(self.mark);
             drop(quietly(|| holder.leave_context(self.mark)));
@@ -92,22 +105,31 @@ fn run<R>(data: Option<&Arc<ContextData>>, suspends: bool, parked: &mut Vec<u64>
         }
         mark
     });
-    let seat = holder.map_or(std::ptr::null(), Holder::address);
     if let Some(holder) = holder.filter(|_| !parked.is_empty()) {
         unpark(holder, std::mem::take(parked));
     }
-    let _leave = Leave { holder, mark, lineage: lineage.clone(), suspends, parked };
-    Scope::new(lineage, mark, seat).with(f)
+    let stack = holder.as_ref().map(|holder| &holder.stack);
+    Scope::new(lineage, mark, stack).with(|| {
+        // Left before the scope is, which says where these guards began.
+        let mut leave = Leave { holder, mark, suspended: false, parked };
+        let result = f();
+        leave.suspended = suspended(&result);
+        result
+    })
 }
 
 /// The lineage of a call without a frame that begins now: above everything on this thread.
 pub(super) fn lineage_above_all(holder: Holder<'_>, id: u64) -> Lineage {
     let scope = innermost();
-    // A shard that is borrowed for a moment has no stack of this thread.
-    if is_current(holder.seat()) && !scope.is_some_and(|scope| scope.is_above_all(holder.address())) {
-        return lineage_of(&holder.stack, holder.address(), holder.stack.top().id(), id);
-    }
-    scope.and_then(|scope| scope.lineage.clone()).unwrap_or(Lineage::Root(id))
+    let lineage = if !is_current(holder.seat()) {
+        // A shard that is borrowed for a moment has no stack of this thread.
+        scope.and_then(Scope::carried)
+    } else if let Some(above) = scope.filter(|scope| scope.is_above_all(&holder.stack)) {
+        above.lineage.clone()
+    } else {
+        Some(lineage_of(&holder.stack, holder.stack.top().id(), id))
+    };
+    lineage.unwrap_or(Lineage::Root(id))
 }
 
 /// The lineage of a call on the stack of another thread. `None` if it is not there any more.
@@ -156,7 +178,7 @@ pub(crate) fn here() -> Here {
     let Some(holder) = current() else {
         return Here { lineage: scope.and_then(|scope| scope.lineage.clone()), call: None };
     };
-    if let Some(above) = scope.filter(|scope| scope.is_above_all(holder.address())) {
+    if let Some(above) = scope.filter(|scope| scope.is_above_all(&holder.stack)) {
         return Here { lineage: above.lineage.clone(), call: None };
     }
     let (mut call, mut root) = (None, None);
@@ -167,14 +189,14 @@ pub(crate) fn here() -> Here {
             call = call.or_else(|| {
                 // SAFETY: a frame of this thread's stack has a cell of this shard.
                 let cell = unsafe { frame.cell().as_ref() }?;
-                Some(Caller { id, series: cell.series, home: holder.recorder().address() })
+                Some(Caller { id, span: span_of(id), series: cell.series, home: holder.recorder().address() })
             });
         }
         if let Some(scope) = scope.filter(|scope| scope.mark == id) {
             return Here { lineage: scope.lineage.clone().or(root.map(Lineage::Root)), call };
         }
     }
-    let around = scope.and_then(|scope| scope.lineage.clone());
+    let around = scope.and_then(Scope::carried);
     Here { lineage: around.or(root.map(Lineage::Root)), call }
 }
 
@@ -198,7 +220,7 @@ impl Here {
 
     /// The span of that call, or that of another program on whose behalf it is done.
     pub(crate) fn span(&self) -> Option<SpanId> {
-        let own = self.call.map(|call| span_of(call.id));
+        let own = self.call.map(|call| call.span);
         own.or_else(|| self.lineage.as_ref().and_then(Lineage::span))
     }
 }

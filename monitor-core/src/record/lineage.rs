@@ -28,6 +28,8 @@ pub(crate) struct ContextData {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) id: u64,
+    /// Kept, because a forked child makes its ids by other keys, and this is a call of its parent there.
+    pub(crate) span: SpanId,
     pub(crate) series: u32,
     /// The address of its recorder: the numbers of series are each recorder's own.
     pub(crate) home: usize,
@@ -41,7 +43,7 @@ impl ContextData {
 
     /// What work directly in it is done on behalf of.
     pub(crate) fn span(&self) -> Option<SpanId> {
-        self.parent.map(|caller| span_of(caller.id)).or(self.remote)
+        self.parent.map(|caller| caller.span).or(self.remote)
     }
 }
 
@@ -68,6 +70,14 @@ impl Lineage {
         match self {
             Self::Root(id) => trace_of(*id),
             Self::Context(data) => data.trace,
+        }
+    }
+
+    /// The call that the trace of a call began with, as far as it is told by calls and not by a context.
+    pub(crate) fn root_for(&self, call: u64) -> u64 {
+        match self {
+            Self::Root(root) => *root,
+            Self::Context(_) => call,
         }
     }
 

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use super::cell::Cell;
 use super::fork;
-use super::lineage::{self, Lineage};
+use super::lineage;
 use super::quiet::{self, quietly, quietly_or_not};
 use super::recorder::{self, Holder, Recorder, RecorderRef, Shard};
 use super::roster::Seat;
-use super::scope::lineage_of;
+use super::scope::{lineages_above, take_lineage};
+use super::stack::GROUND;
 
 type Slot = *const Seat<Shard>;
 
@@ -74,13 +75,9 @@ impl Drop for Claimed {
             let seat = unsafe { &*seat };
             // Guards that are still held somewhere find their frames among the parked ones.
             quietly_or_not(|| {
-                // Before any is taken: those above one that is gone would be without their beginning.
-                let lineage = |id| (id, lineage_of(&seat.stack, std::ptr::from_ref(seat).cast(), id, id));
-                let mut lineages: Vec<_> = seat.stack.top_down().map(|frame| lineage(frame.id())).collect();
+                let mut lineages = lineages_above(&seat.stack, GROUND);
                 seat.stack.take_all(|frame, id, below| {
-                    let known = lineages.iter().position(|(known, _)| *known == id);
-                    let lineage = known.map_or(Lineage::Root(id), |at| lineages.swap_remove(at).1);
-                    recorder.parked.park(frame, id, below, false, lineage);
+                    recorder.parked.park(frame, id, below, false, take_lineage(&mut lineages, id));
                 });
             });
             seat.release();
@@ -149,6 +146,11 @@ pub(crate) fn with_borrowed<R>(recorder: &RecorderRef, f: impl FnOnce(Holder<'_>
     Some(result)
 }
 
+/// Whether this thread records into a certain recorder now.
+pub(crate) fn is_in(recorder: &Recorder) -> bool {
+    current().is_some_and(|holder| std::ptr::eq(holder.recorder(), recorder))
+}
+
 /// Runs `f` with everything that this thread records going to a certain recorder.
 pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
     struct Leave {
@@ -165,7 +167,7 @@ pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
         }
     }
 
-    if recorder.is_inherited() || current().is_some_and(|holder| std::ptr::eq(holder.recorder(), recorder)) {
+    if recorder.is_inherited() || is_in(recorder) {
         return f();
     }
     let recorder = RecorderRef::to(recorder);

@@ -430,7 +430,7 @@ fn a_frame_that_comes_back_is_its_calls_from_the_first_moment() {
                 let other = push_marked(&stack, 2);
                 pop(&stack, other);
                 let saved = SavedFrame { id, series: 0, since: 10, weight: 1, children_ns: 0, parent: None };
-                assert!(stack.restore(std::ptr::without_provenance(8), saved));
+                assert!(stack.restore(std::ptr::without_provenance(8), saved, saved.id));
             })
         };
         let seen = views(&stack);

@@ -62,7 +62,7 @@ pub(super) struct Ended<'a> {
 
 impl Ended<'_> {
     pub(super) fn lineage(&self, holder: Holder<'_>) -> Lineage {
-        self.lineage.cloned().unwrap_or_else(|| lineage_of(&holder.stack, holder.address(), self.parent.id, self.id))
+        self.lineage.cloned().unwrap_or_else(|| lineage_of(&holder.stack, self.parent.id, self.id))
     }
 }
 
@@ -90,22 +90,11 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: E
             && allowed(&cell.record_slow_from, now, interval)
     };
     let told = if holder.recorder().listeners.is_on() { who_wants(holder, cell, ended) } else { Vec::new() };
-    let wanted = keep || !told.is_empty();
-    let error = match ended.outcome {
-        Outcome::Failure if extras.filed => extras.error.filter(|_| wanted).and_then(describe),
-        Outcome::Failure => meet_failure(holder, cell, ended, extras, wanted),
-        _ => None,
-    };
-    if told.is_empty() {
-        if keep {
-            record(holder, cell, ended, extras, error);
-        }
-        return;
+    if ended.outcome == Outcome::Failure {
+        meet_failure(holder, cell, ended, extras, (keep, told));
+    } else if keep || !told.is_empty() {
+        keep_and_tell(holder, cell, ended, extras, (keep, told), (ended.lineage(holder), None));
     }
-    if keep {
-        record(holder, cell, ended, extras, error.clone());
-    }
-    tell(holder, cell, ended, error.as_ref(), told);
 }
 
 /// Who wants to be told of the call.
@@ -120,9 +109,22 @@ fn who_wants(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>) -> Vec<Told> {
     holder.recorder().listeners.who_wants(topic, u64::from(cell.series), now)
 }
 
-/// Tells of the call: with no lock held, and not inside `quietly`, since what listeners do is code of the host.
-#[cold]
-fn tell(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, error: Option<&ErrorText>, told: Vec<Told>) {
+/// Records the call and tells of it, as far as each is wanted. Told with no lock held, and not inside `quietly`, since what
+/// listeners do is code of the host.
+fn keep_and_tell(
+    holder: Holder<'_>,
+    cell: &Cell,
+    ended: &Ended<'_>,
+    extras: Extras<'_>,
+    (keep, told): (bool, Vec<Told>),
+    (lineage, error): (Lineage, Option<ErrorText>),
+) {
+    if told.is_empty() {
+        return record(holder, cell, ended, extras, (lineage, error));
+    }
+    if keep {
+        record(holder, cell, ended, extras, (lineage.clone(), error.clone()));
+    }
     let Some(series) = holder.recorder().series(cell.series) else { return };
     for (listener, suppressed) in told {
         listener.call_ended(&EndedCall {
@@ -130,27 +132,38 @@ fn tell(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, error: Option<&Error
             kind: &series.kind,
             component: &series.component,
             id: ended.id,
-            trace: ended.lineage(holder).trace(),
+            trace: lineage.trace(),
             span: span_of(ended.id),
             outcome: ended.outcome,
             duration: ended.timed.then(|| Duration::from_nanos(ended.ns)),
-            error,
+            error: error.as_ref(),
             suppressed,
         });
     }
 }
 
-/// Counts an error, files it with its group if it is one to look at, and gives its text if a record is kept.
+/// Counts an error, files it with its group if it is one to look at, and keeps a record of the call if that is wanted.
 fn meet_failure(
     holder: Holder<'_>,
     cell: &Cell,
     ended: &Ended<'_>,
     extras: Extras<'_>,
-    keep: bool,
-) -> Option<ErrorText> {
+    (keep, told): (bool, Vec<Told>),
+) {
+    let wanted = keep || !told.is_empty();
+    if extras.filed {
+        if wanted {
+            let lineage = ended.lineage(holder);
+            let text = extras.error.and_then(describe);
+            keep_and_tell(holder, cell, ended, extras, (keep, told), (lineage, text));
+        }
+        return;
+    }
     let tally = cell.tallies.of(Source { key: extras.error.map_or("", Failure::key), place: 0 });
     let look = tally.may_look(ended.now, holder.recorder().look_interval);
-    let text = if look || keep { extras.error.and_then(describe) } else { None };
+    // Before the text is asked for, which is made by code of the host: that may end the calls around.
+    let lineage = (look || wanted).then(|| ended.lineage(holder));
+    let text = if look || wanted { extras.error.and_then(describe) } else { None };
     let found = match (&text, extras.error) {
         _ if !look => None,
         // Judged a failure, with a text and no type.
@@ -160,20 +173,26 @@ fn meet_failure(
         (None, None) => Some(ErrorText::new("failure", "")),
         (None, Some(_)) => None,
     };
-    let filed = found.is_some_and(|error| {
-        let of = (ended.id, ended.now, &ended.lineage(holder));
-        file_failure(holder, cell, tally, of, error, extras.fields)
+    let filed = found.zip(lineage.as_ref()).is_some_and(|(error, lineage)| {
+        file_failure(holder, cell, tally, (ended.id, ended.now, lineage), error, extras.fields)
     });
     if !filed {
         tally.count(ended.now);
     }
-    text
+    if let Some(lineage) = lineage.filter(|_| wanted) {
+        keep_and_tell(holder, cell, ended, extras, (keep, told), (lineage, text));
+    }
 }
 
-fn record(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>, error: Option<ErrorText>) {
+fn record(
+    holder: Holder<'_>,
+    cell: &Cell,
+    ended: &Ended<'_>,
+    extras: Extras<'_>,
+    (lineage, error): (Lineage, Option<ErrorText>),
+) {
     let kept = quietly(|| {
         let fields = bounded_fields(extras.fields);
-        let lineage = ended.lineage(holder);
         // SAFETY: inside `quietly`.
         let (series, thread) = unsafe { holder.names(cell.series) }?;
         let by_id = extras.by_id.cloned();

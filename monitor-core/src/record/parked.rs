@@ -65,9 +65,9 @@ impl Parked {
     }
 
     /// Puts a call's frame back on a stack by `push`, unless the call has ended meanwhile.
-    pub(crate) fn unpark(&self, id: u64, push: impl FnOnce(SavedFrame) -> bool) {
+    pub(crate) fn unpark(&self, id: u64, push: impl FnOnce(&ParkedFrame) -> bool) {
         let mut part = self.part(id).lock();
-        let unparked = if part.get(&id).is_some_and(|parked| push(parked.frame)) { part.remove(&id) } else { None };
+        let unparked = if part.get(&id).is_some_and(push) { part.remove(&id) } else { None };
         drop(part);
         drop(unparked);
     }
@@ -76,10 +76,10 @@ impl Parked {
     pub(crate) fn take(
         &self,
         id: u64,
-        elsewhere: impl FnOnce() -> Option<(SavedFrame, Option<Lineage>)>,
-    ) -> Option<(SavedFrame, Option<Lineage>)> {
+        elsewhere: impl FnOnce() -> Option<(SavedFrame, Lineage)>,
+    ) -> Option<(SavedFrame, Lineage)> {
         let mut part = self.part(id).lock();
-        part.remove(&id).map(|parked| (parked.frame, Some(parked.lineage))).or_else(elsewhere)
+        part.remove(&id).map(|parked| (parked.frame, parked.lineage)).or_else(elsewhere)
     }
 
     /// All parked calls.

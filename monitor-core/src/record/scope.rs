@@ -6,17 +6,17 @@
 use std::cell::Cell;
 
 use super::lineage::Lineage;
-use super::stack::{Stack, is_stand_in};
+use super::stack::{Frame, GROUND, Stack, is_stand_in};
 
 /// A context that a thread is in, on the stack frame of the function that entered it.
 pub(super) struct Scope {
     /// `None`: in no context, whatever is around.
     pub(super) lineage: Option<Lineage>,
     /// The frame that marks its place on the stack of operations: what is above is in it, and so is the frame itself if
-    /// it is a call's. Zero if there was no room for one.
+    /// it is a call's. Zero if there was no room for one: the stack is sealed then.
     pub(super) mark: u64,
-    /// The shard whose stack has the mark, or had no room for it. Null: none.
-    seat: *const (),
+    /// The stack that has the mark, or had no room for it. Null: none. It outlives the scope.
+    stack: *const Stack,
     /// Changed only on the thread that is in it, when the one around leaves first.
     around: Cell<*const Scope>,
 }
@@ -33,8 +33,10 @@ pub(super) fn innermost<'a>() -> Option<&'a Scope> {
 }
 
 impl Scope {
-    pub(super) fn new(lineage: Option<Lineage>, mark: u64, seat: *const ()) -> Self {
-        Self { lineage, mark, seat, around: Cell::new(std::ptr::null()) }
+    /// Of this thread's stack; `None`: it has none.
+    pub(super) fn new(lineage: Option<Lineage>, mark: u64, stack: Option<&Stack>) -> Self {
+        let stack = stack.map_or(std::ptr::null(), std::ptr::from_ref);
+        Self { lineage, mark, stack, around: Cell::new(std::ptr::null()) }
     }
 
     pub(super) fn around<'a>(&self) -> Option<&'a Scope> {
@@ -43,24 +45,42 @@ impl Scope {
     }
 
     /// Whether it is above all frames of a stack, which had no room for its mark.
-    pub(super) fn is_above_all(&self, seat: *const ()) -> bool {
-        self.mark == 0 && std::ptr::eq(self.seat, seat)
+    pub(super) fn is_above_all(&self, stack: &Stack) -> bool {
+        self.mark == 0 && std::ptr::eq(self.stack, stack)
+    }
+
+    /// What goes along to another monitor's stack: a context does. That a call is the outermost one of its trace is said
+    /// of the calls on its own stack.
+    pub(super) fn carried(&self) -> Option<Lineage> {
+        self.lineage.clone().filter(|lineage| matches!(lineage, Lineage::Context(_)))
     }
 
     /// Runs `f` with this thread in the scope.
     #[inline]
     pub(super) fn with<R>(self, f: impl FnOnce() -> R) -> R {
-        struct Leave(*const Scope);
+        struct Leave<'a> {
+            scope: *const Scope,
+            sealed: Option<&'a Stack>,
+        }
 
-        impl Drop for Leave {
+        impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                take_off(self.0);
+                take_off(self.scope);
+                if let Some(stack) = self.sealed {
+                    stack.unseal();
+                }
             }
         }
 
         self.around.set(INNERMOST.get());
+        // SAFETY: null or a stack of this thread, in a recorder that lives as long as the thread records into it: whoever
+        // made the scope runs it there.
+        let sealed = if self.mark == 0 { unsafe { self.stack.as_ref() } } else { None };
+        if let Some(stack) = sealed {
+            stack.seal();
+        }
         // Declared after `self`, so dropped before it.
-        let _leave = Leave(&raw const self);
+        let _leave = Leave { scope: &raw const self, sealed };
         INNERMOST.set(&raw const self);
         f()
     }
@@ -115,7 +135,7 @@ unsafe impl Sync for KeptScope {}
 
 #[cfg(feature = "tracing")]
 impl KeptScope {
-    /// Has this thread enter a scope, which it leaves when this is dropped.
+    /// Has this thread enter a scope that has a mark, and leave it when this is dropped.
     pub(super) fn enter(scope: Scope) -> Self {
         scope.around.set(INNERMOST.get());
         let scope = Box::into_raw(Box::new(scope)).cast_const();
@@ -139,9 +159,13 @@ impl Drop for KeptScope {
 
 /// The lineage of a call on this thread's stack, or of one that has just been taken off. `lowest` is its own frame then,
 /// or that which it stood on.
-pub(super) fn lineage_of(stack: &Stack, seat: *const (), lowest: u64, id: u64) -> Lineage {
+pub(super) fn lineage_of(stack: &Stack, mut lowest: u64, mut id: u64) -> Lineage {
+    if lowest != GROUND && !stack.top_down().any(|frame| frame.id() == lowest) {
+        // The call that it was made from has just been ended by another thread. Below is what that one stood on.
+        (lowest, id) = (stack.top().id(), lowest);
+    }
     let mut scope = innermost();
-    while let Some(above) = scope.filter(|scope| scope.is_above_all(seat)) {
+    while let Some(above) = scope.filter(|scope| scope.is_above_all(stack)) {
         scope = above.around();
     }
     let (mut within, mut root) = (false, stack.root_of(id));
@@ -159,5 +183,18 @@ pub(super) fn lineage_of(stack: &Stack, seat: *const (), lowest: u64, id: u64) -
         }
     }
     // A context that the thread was in before it came to this stack.
-    scope.and_then(|scope| scope.lineage.clone()).unwrap_or(Lineage::Root(root))
+    scope.and_then(Scope::carried).unwrap_or(Lineage::Root(root))
+}
+
+/// The lineages of all that is above a frame. Asked for before anything is taken off: without what is below, a call would
+/// be the first of its trace.
+pub(super) fn lineages_above(stack: &Stack, frame: u64) -> Vec<(u64, Lineage)> {
+    let above = stack.top_down().map(Frame::id).take_while(|id| *id != frame);
+    above.map(|id| (id, lineage_of(stack, id, id))).collect()
+}
+
+/// Takes that of one call out of them.
+pub(super) fn take_lineage(lineages: &mut Vec<(u64, Lineage)>, id: u64) -> Lineage {
+    let at = lineages.iter().position(|(known, _)| *known == id);
+    at.map_or(Lineage::Root(id), |at| lineages.swap_remove(at).1)
 }

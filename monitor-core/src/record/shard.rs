@@ -261,12 +261,6 @@ impl<'a, H> Holder<'a, H> {
         self.seat
     }
 
-    /// What tells the shard from others.
-    #[inline(always)]
-    pub(crate) fn address(self) -> *const () {
-        std::ptr::from_ref(self.seat).cast()
-    }
-
     /// Keeps a context that the holder enters.
     pub(crate) fn enter_context(self, mark: u64, data: Arc<ContextData>) {
         self.contexts.lock().push((mark, data));

@@ -4,7 +4,7 @@
 use super::call_site::new_number;
 use super::context::Here;
 use super::failure::Failure;
-use super::lineage::{Caller, Lineage};
+use super::lineage::{Caller, Lineage, span_of};
 use super::note::Parent;
 use super::registry::Identity;
 use crate::model::{ErrorText, FieldValue};
@@ -61,7 +61,7 @@ impl SpanCaller {
     /// As a place where something occurs.
     pub(crate) fn into_here(self) -> Here {
         let Self { id, series, home, lineage } = self;
-        Here { lineage: Some(lineage), call: series.map(|series| Caller { id, series, home }) }
+        Here { lineage: Some(lineage), call: series.map(|series| Caller { id, series, home, span: span_of(id) }) }
     }
 }
 

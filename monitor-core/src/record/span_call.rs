@@ -74,7 +74,7 @@ fn here_as_parent(recorder: &Recorder) -> (Parent, Option<Lineage>) {
 }
 
 fn address_of(holder: Holder<'_>) -> usize {
-    holder.address().addr()
+    std::ptr::from_ref(holder.seat()).addr()
 }
 
 impl SpanCall {
@@ -172,13 +172,14 @@ impl SpanCall {
             let foreign = !self.belongs_here(holder);
             let (id, series, since) = (self.id, self.series, self.since);
             let saved = SavedFrame { id, series, since, weight: 1, children_ns: 0, parent: None };
-            let framed = holder.stack.restore(cell, saved);
+            let framed = holder.stack.restore(cell, saved, self.lineage.root_for(id));
             if !framed {
                 holder.losses.stack_overflows.add(1);
             }
-            if foreign {
-                let (lineage, mark) = (Some(self.lineage.clone()), if framed { id } else { 0 });
-                scope = quietly(|| KeptScope::enter(Scope::new(lineage, mark, holder.address())));
+            // Above a full stack its own trace is not to be seen.
+            if foreign && framed {
+                let (lineage, stack) = (Some(self.lineage.clone()), &holder.seat().stack);
+                scope = quietly(|| KeptScope::enter(Scope::new(lineage, id, Some(stack))));
             }
             // Readers would take what is below on this stack for its parent, and that one's trace for its own.
             if foreign && first {
@@ -272,7 +273,7 @@ impl SpanCall {
         let on_its_stack = || {
             let mut shards = self.recorder.shards.iter();
             let shard = shards.find(|shard| std::ptr::from_ref(*shard).addr() == seat)?;
-            Some((shard.stack.kill(self.id)?, None))
+            Some((shard.stack.kill(self.id)?, self.lineage.clone()))
         };
         let taken = quietly(|| self.recorder.parked.take(self.id, on_its_stack)).flatten();
         taken.map_or(0, |(frame, _)| frame.children_ns)

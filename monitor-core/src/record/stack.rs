@@ -85,9 +85,11 @@ impl Frame {
         if self.root_of.acquire() == id { self.root.get() } else { id }
     }
 
-    fn set_root(&self, root: u64) {
+    /// Has the call of this id remember what its trace began with. If the frame is another call's by now, it says nothing
+    /// of that one.
+    fn set_root(&self, id: u64, root: u64) {
         self.root.set(root);
-        self.root_of.publish(self.id());
+        self.root_of.publish(id);
     }
 
     /// Writes all but the id. A reader that sees any of it sees that the frame was dead before.
@@ -209,8 +211,11 @@ pub(crate) struct Popped<'a> {
 }
 
 pub(crate) struct Stack {
-    /// Frames in use, the ground included. Written by the owner.
+    /// Frames in use, the ground included; more than there are while the stack is [sealed](Self::seal). Written by the
+    /// owner.
     depth: AtomicUsize,
+    /// How often it is sealed. Written by the owner.
+    seals: Counter,
     /// Odd while frames are moved, and another one with every call that comes back to a stack. Written by the owner.
     moves: Counter,
     /// Calls that remember what their trace began with: mostly none ever.
@@ -222,6 +227,7 @@ impl Stack {
     pub(crate) fn new() -> Self {
         Self {
             depth: AtomicUsize::new(1),
+            seals: Counter::new(0),
             moves: Counter::new(0),
             handed_down: Counter::new(0),
             frames: std::array::from_fn(|i| Frame::new(if i == 0 { GROUND } else { 0 })),
@@ -310,7 +316,7 @@ impl Stack {
         let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
         let position = (1..depth).rev().find(|i| self.frames[*i].id() == id)?;
         let frame = &self.frames[position];
-        self.hand_down_root(position);
+        self.hand_down_root(position, id);
         frame.id.set(0);
         self.drop_dead(depth);
         Some(Popped { frame, parent: self.live_below(position) })
@@ -322,25 +328,31 @@ impl Stack {
         // From the top down, because `compact` moves frames down, and is in the new place before it leaves the old one.
         (1..DEPTH).rev().filter(|position| self.frames[*position].id.acquire() == id).find_map(|position| {
             let parent = self.live_below(position).as_below();
-            self.hand_down_root(position);
+            self.hand_down_root(position, id);
             let saved = self.frames[position].take(id)?;
             Some(SavedFrame { parent, ..saved })
         })
     }
 
     /// Before a call ends below others: if its trace began with it, the next one above remembers that.
-    fn hand_down_root(&self, position: usize) {
-        let frame = &self.frames[position];
-        let is_call = |frame: &&Frame| frame.id() != 0 && !is_stand_in(frame.id());
-        if !is_call(&frame) || self.frames[1..position].iter().any(|below| is_call(&below)) {
+    fn hand_down_root(&self, position: usize, id: u64) {
+        if is_stand_in(id) || !self.is_outermost(position) {
             return;
         }
-        if let Some(above) = self.frames[position + 1..].iter().find(|frame| frame.id() != 0)
-            && is_call(&above)
+        let mut above = self.frames[position + 1..].iter().map(|frame| (frame, frame.id()));
+        if let Some((frame, above)) = above.find(|(_, id)| *id != 0)
+            && !is_stand_in(above)
         {
-            above.set_root(frame.root());
+            frame.set_root(above, self.frames[position].root_as_seen(id));
             self.handed_down.add(1);
         }
+    }
+
+    /// Whether a call at this position is the outermost one of those that the stack says to be of one trace: on the
+    /// ground, or in a context of its own.
+    fn is_outermost(&self, position: usize) -> bool {
+        let below = self.live_below(position).id();
+        below == GROUND || is_stand_in(below)
     }
 
     /// The call that the trace of an outermost one began with, also if that was taken off just now.
@@ -410,9 +422,9 @@ impl Stack {
     }
 
     /// Puts back a frame that was on this or another stack before, with the id that it had: its position may be another
-    /// one now, so the call will be looked for when it ends. False if the stack is full.
+    /// one now, so the call will be looked for when it ends. Its trace began with `root`. False if the stack is full.
     #[cold]
-    pub(crate) fn restore(&self, cell: *const Cell, saved: SavedFrame) -> bool {
+    pub(crate) fn restore(&self, cell: *const Cell, saved: SavedFrame, root: u64) -> bool {
         let mut depth = self.depth.load(Ordering::Relaxed);
         if depth >= DEPTH {
             depth = self.compact();
@@ -422,6 +434,10 @@ impl Stack {
         }
         let frame = &self.frames[depth];
         frame.fill(cell, saved.weight, saved.since, saved.children_ns);
+        if root != saved.id && self.is_outermost(depth) {
+            frame.set_root(saved.id, root);
+            self.handed_down.add(1);
+        }
         // The same id may come to the same place once more, which a reader cannot see by the id alone.
         self.moves.add_published(2);
         frame.id.publish(saved.id);
@@ -438,15 +454,37 @@ impl Stack {
     /// Lowers the depth past dead frames on top and returns it.
     #[cold]
     fn drop_dead(&self, depth: usize) -> usize {
+        if self.seals.get() > 0 {
+            return DEPTH;
+        }
         let live = (1..depth.min(DEPTH)).rev().find(|i| self.frames[*i].id() != 0).unwrap_or(0);
         self.depth.store(live + 1, Ordering::Release);
         live + 1
+    }
+
+    /// Has no call put on this stack until [`unseal`](Self::unseal), even if there is room: those that come now are in a
+    /// context for whose mark there was none, and would be taken for calls outside of it.
+    #[cold]
+    pub(crate) fn seal(&self) {
+        self.seals.add(1);
+        // More than the frames, so that none is found to be on top.
+        self.depth.store(DEPTH + 1, Ordering::Release);
+    }
+
+    /// Once for each [`seal`](Self::seal).
+    #[cold]
+    pub(crate) fn unseal(&self) {
+        self.seals.set(self.seals.get().saturating_sub(1));
+        self.drop_dead(DEPTH);
     }
 
     /// Moves live frames down over dead ones and returns the new depth. A call that was moved is looked for when it
     /// ends, because its id says another position.
     #[cold]
     fn compact(&self) -> usize {
+        if self.seals.get() > 0 {
+            return DEPTH;
+        }
         self.moves.add_published(1);
         let mut to = 1;
         for from in 1..DEPTH {
@@ -591,7 +629,7 @@ mod tests {
         assert!(here.is_on_top(ids[0]));
         let (first, second) = (push(&there, 8).unwrap(), push(&there, 9).unwrap());
         for frame in saved {
-            assert!(there.restore(std::ptr::null(), frame));
+            assert!(there.restore(std::ptr::null(), frame, frame.id));
         }
         let views: Vec<_> = there.read().iter().map(|f| (f.id, f.since)).collect();
         assert_eq!(views, [(first, 80), (second, 90), (ids[1], 20), (ids[2], 30)]);
@@ -599,6 +637,34 @@ mod tests {
         assert!(!pop(&there, ids[2]), "it is not where its id says");
         assert!(there.remove(ids[2]).is_some() && there.remove(ids[1]).is_some());
         assert!(pop(&there, second) && pop(&there, first));
+    }
+
+    #[test]
+    fn nothing_is_put_on_a_sealed_stack() {
+        let stack = Stack::new();
+        let ids: Vec<_> = (1..DEPTH as u64).map(|number| push(&stack, number).unwrap()).collect();
+        stack.seal();
+        stack.seal();
+        assert!(stack.remove(ids[62]).is_some() && stack.remove(ids[3]).is_some());
+        assert!(push(&stack, 100).is_none());
+        assert_eq!((stack.read().len(), stack.top().id()), (61, ids[61]));
+        stack.unseal();
+        assert!(push(&stack, 100).is_none());
+        stack.unseal();
+        assert!(pop(&stack, ids[61]));
+        assert!(push(&stack, 100).is_some());
+    }
+
+    #[test]
+    fn a_frame_that_changed_hands_is_not_said_to_be_of_another_trace() {
+        let stack = Stack::new();
+        let (a, b) = (push(&stack, 1).unwrap(), push(&stack, 2).unwrap());
+        let above = &stack.frames[2];
+        // As a thread that ends `a` from outside does it, late.
+        assert!(pop(&stack, b));
+        let c = push(&stack, 3).unwrap();
+        above.set_root(b, a);
+        assert_eq!((above.id(), above.root(), above.root_as_seen(b)), (c, c, a));
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl TaskCall {
         let cell = cell_of(holder, self.series)?;
         let (id, series, since, weight) = (self.id, self.series, self.since, self.weight);
         let saved = SavedFrame { id, series, since, weight, children_ns: 0, parent: None };
-        let frame = if holder.stack.restore(cell, saved) { id } else { 0 };
+        let frame = if holder.stack.restore(cell, saved, id) { id } else { 0 };
         if !self.parked.is_empty() {
             unpark(holder, std::mem::take(&mut self.parked));
         }
@@ -239,7 +239,9 @@ impl TaskCall {
     #[inline]
     fn scope(&self, stay: Stay) -> Option<Scope> {
         let lineage = self.lineage.clone()?;
-        Some(Scope::new(Some(lineage), stay.frame, stay.seat.cast()))
+        // SAFETY: `enter` has just put the frame there; the recorder, which this call or the thread keeps, lives.
+        let stack = unsafe { stay.seat.as_ref() }.map(|seat| &seat.stack);
+        Some(Scope::new(Some(lineage), stay.frame, stack))
     }
 
     #[inline]
@@ -332,7 +334,7 @@ impl TaskCall {
         let Some((holder, _)) = self.leave(stay, true) else { return };
         if self.slot.is_none() && self.polls == 1 {
             let lineage = match self.parent {
-                Some(parent) => lineage_of(&holder.stack, holder.address(), parent.id, self.id),
+                Some(parent) => lineage_of(&holder.stack, parent.id, self.id),
                 None => lineage_above_all(holder, self.id),
             };
             let parent = self.parent.get_or_insert(Parent::NONE);
@@ -370,6 +372,10 @@ impl TaskCall {
     fn account(&mut self, holder: Holder<'_>, now: u64, outcome: Outcome, error: Option<&dyn Failure>) {
         self.close();
         let Some(cell) = cell_of(holder, self.series) else { return };
+        if self.lineage.is_none() && self.parent.is_none() {
+            // Ready at its first poll, and there was no room for its frame.
+            self.lineage = Some(lineage_above_all(holder, self.id));
+        }
         let (parent, timed) = (self.parent.unwrap_or(Parent::NONE), self.weight > 0);
         let ns = if timed { holder.clock.nanos_between(self.since, now) } else { 0 };
         if timed {

@@ -12,12 +12,15 @@ use crate::model::{FieldValue, SpanId, TraceId, TraceParent};
 use crate::record::context::{here, poll_in, run_in};
 use crate::record::errors::MAX_CONTEXT;
 use crate::record::failure::bounded_fields;
-use crate::record::lineage::{ContextData, new_trace};
+use crate::record::lineage::{self, ContextData};
 use crate::record::local;
 use crate::record::recorder::RecorderRef;
 
 /// Longest `tracestate` that is passed on, in bytes: what the specification asks for at the least.
 const MAX_STATE_BYTES: usize = 512;
+
+/// Entries over that length are the first to be left out of one that is too long.
+const LONG_ENTRY_BYTES: usize = 128;
 
 /// On whose behalf work is done: its trace, the operation that it belongs to, and fields that go with it.
 ///
@@ -79,7 +82,7 @@ impl Context {
     /// A new trace that begins here.
     #[must_use]
     pub fn new_trace() -> Context {
-        Context::of(ContextData::of_trace(new_trace(), None))
+        Context::of(begun_here())
     }
 
     /// The trace that a request from another program belongs to, from its header `traceparent`.
@@ -99,11 +102,17 @@ impl Context {
         )
     }
 
-    /// The header `tracestate` that came with `traceparent`, to be passed on as it is. One over 512 bytes is not, as the
-    /// specification allows.
+    /// The header `tracestate` that came with `traceparent`, to be passed on as it is.
+    ///
+    /// As the specification asks, it is ignored if the `traceparent` was (then it speaks of another trace), if it is empty,
+    /// and if it is not printable ASCII. Of one over 512 bytes whole entries are left out: first those over 128 bytes, then
+    /// those at the end.
     #[must_use]
     pub fn with_tracestate(self, header: &str) -> Context {
-        self.changed(|data| data.state = (header.len() <= MAX_STATE_BYTES).then(|| header.into()))
+        if self.data.as_ref().is_none_or(|data| data.remote.is_none()) {
+            return self;
+        }
+        self.changed(|data| data.state = bounded_state(header))
     }
 
     /// With a field that every record and error inside has, and every log line that is written with their ids.
@@ -126,7 +135,7 @@ impl Context {
     }
 
     fn changed(self, change: impl FnOnce(&mut ContextData)) -> Context {
-        let mut data = self.data.unwrap_or_else(|| Arc::new(ContextData::of_trace(new_trace(), None)));
+        let mut data = self.data.unwrap_or_else(|| Arc::new(begun_here()));
         change(Arc::make_mut(&mut data));
         Context { data: Some(data), recorder: self.recorder }
     }
@@ -195,10 +204,11 @@ impl Context {
         }
     }
 
-    fn poll_in<R>(&self, waiting: &mut Vec<u64>, f: impl FnOnce() -> R) -> R {
+    fn poll_in<R>(&self, waiting: &mut Vec<u64>, f: impl FnOnce() -> R, suspended: impl FnOnce(&R) -> bool) -> R {
+        let poll = || poll_in(self.data.as_ref(), waiting, f, suspended);
         match &self.recorder {
-            Some(recorder) => local::scope(recorder, || poll_in(self.data.as_ref(), waiting, f)),
-            None => poll_in(self.data.as_ref(), waiting, f),
+            Some(recorder) => local::scope(recorder, poll),
+            None => poll(),
         }
     }
 
@@ -206,6 +216,35 @@ impl Context {
     pub fn wrap<R, F: FnOnce() -> R>(self, f: F) -> impl FnOnce() -> R + use<R, F> {
         move || self.in_context(f)
     }
+}
+
+/// As much of the header `tracestate` as is passed on.
+fn bounded_state(header: &str) -> Option<Box<str>> {
+    let header = header.trim_matches([' ', '\t']);
+    if header.is_empty() || header.bytes().any(|byte| !matches!(byte, b' '..=b'~' | b'\t')) {
+        return None;
+    }
+    if header.len() <= MAX_STATE_BYTES {
+        return Some(header.into());
+    }
+    let mut kept = String::new();
+    for entry in header.split(',').filter(|entry| entry.len() <= LONG_ENTRY_BYTES) {
+        if kept.len() + entry.len() + usize::from(!kept.is_empty()) > MAX_STATE_BYTES {
+            break;
+        }
+        if !kept.is_empty() {
+            kept.push(',');
+        }
+        kept.push_str(entry);
+    }
+    if kept.is_empty() { None } else { Some(kept.into()) }
+}
+
+/// A new trace.
+fn begun_here() -> ContextData {
+    // Nothing else may have been used before, and a forked child must not go on with the traces of its parent.
+    local::watch_forks();
+    ContextData::of_trace(lineage::new_trace(), None)
 }
 
 /// The trace that a request belongs to.
@@ -262,7 +301,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let future = &mut this.future;
-            this.context.poll_in(this.waiting, || future.set(None));
+            this.context.poll_in(this.waiting, || future.set(None), |()| false);
         }
     }
 }
@@ -273,10 +312,11 @@ impl<F: Future> Future for FutureInContext<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let future = this.future;
-        this.context.poll_in(this.waiting, || match future.as_pin_mut() {
+        let poll = || match future.as_pin_mut() {
             Some(future) => future.poll(cx),
             None => Poll::Pending,
-        })
+        };
+        this.context.poll_in(this.waiting, poll, Poll::is_pending)
     }
 }
 
