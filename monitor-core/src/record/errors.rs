@@ -32,6 +32,8 @@ pub(crate) struct Report<'a> {
     pub(crate) context: &'a [(&'a str, FieldValue)],
     /// Where in the source.
     pub(crate) place: Place<'a>,
+    /// Where it occurred; `None`: where this thread is.
+    pub(crate) here: Option<Here>,
 }
 
 /// A place in the source.
@@ -131,7 +133,7 @@ fn report_on(holder: Holder<'_>, report: &Report<'_>) {
         text.kind = bounded_name(kind).into_owned().into();
     }
     // Not inside `quietly`, where this thread reaches no shard.
-    let here = here();
+    let here = report.here.clone().unwrap_or_else(here);
     let filed = quietly(|| file(holder, tally, now, found(holder, report, &here, now, text)));
     if filed.is_none() {
         tally.count(now);
