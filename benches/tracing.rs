@@ -4,14 +4,14 @@
 //! `cargo bench -p benches --bench tracing`; the README beside this file says how to read it.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to the terminal")]
 
 use benches::budgets::Verdict;
+use benches::comparison::Comparison;
 use benches::contender::{BodyError, Contender, Family, body, repeat};
 use benches::floor::UNIT;
 use benches::options::Options;
-use benches::rounds::{Plan, Row, measure};
-use benches::{BenchResult, floor, machine, markdown, table};
+use benches::rounds::Row;
+use benches::{BenchResult, floor};
 use monitor_core::{Monitor, monitor, track_operation};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -31,29 +31,17 @@ const LIMIT: f64 = 3.0;
 
 fn main() -> BenchResult {
     let options = Options::from_env()?;
-    let plan = if options.short { Plan::short() } else { Plan::full() };
     let mut contenders: Vec<_> = floor::contenders().into_iter().filter(|row| row.name == UNIT).collect();
     contenders.extend(spans()?);
     contenders.retain(|row| options.wants(row.name));
-    eprintln!("{} rows, {} rounds, {} ms each", contenders.len(), plan.rounds, plan.target.as_millis());
-    let rows = measure(&contenders, &plan, |round| eprintln!("round {round} of {}", plan.rounds))?;
-    let verdicts: Vec<_> = [(1, "layer_1"), (2, "layer_2")].into_iter().filter_map(|of| verdict(&rows, of)).collect();
-    if options.markdown {
-        print!("{}", markdown::section("Spans (`tracing`)", &markdown::record_table(&rows), &verdicts));
-    } else {
-        println!("{}\n\n{}", machine::describe(), table::text(&rows));
-        for verdict in &verdicts {
-            println!("{verdict}");
-        }
-        print!("\n{}", table::machine_lines("tracing", &rows));
-        for verdict in &verdicts {
-            println!("{}", verdict.machine_line());
-        }
-    }
-    if let Some(row) = rows.iter().find(|row| row.miscounted()) {
-        return Err(format!("{}: {} spans made, {:?} counted", row.name, row.made, row.recorded).into());
-    }
-    Ok(())
+    let bench = Comparison {
+        name: "tracing",
+        heading: "Spans (`tracing`)",
+        contenders,
+        verdicts: |rows| [(1, "layer_1"), (2, "layer_2")].into_iter().filter_map(|of| verdict(rows, of)).collect(),
+        others: None,
+    };
+    bench.run(&options)
 }
 
 /// What our layer adds to the registry, beside what the timing layer adds.

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod budgets;
+pub mod comparison;
 pub mod contender;
 pub mod failing;
 pub mod floor;
