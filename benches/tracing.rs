@@ -11,16 +11,16 @@ use benches::contender::{BodyError, Contender, Family, body, repeat};
 use benches::floor::UNIT;
 use benches::options::Options;
 use benches::rounds::Row;
+use benches::timing_layer::TimingLayer;
 use benches::{BenchResult, floor};
 use monitor_core::{Monitor, monitor, track_operation};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, Subscriber, set_global_default};
 use tracing::{Event, Metadata, info_span};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::Registry;
 
 const REGISTRY: &str = "registry";
 const TIMING: &str = "registry_and_timing_layer";
@@ -64,8 +64,8 @@ fn spanned(x: u64) -> Result<u64, BodyError> {
 
 fn spans() -> BenchResult<Vec<Contender>> {
     let process = monitor();
-    let count = Arc::new(AtomicU64::new(0));
-    let timing = TimingLayer { spans: Arc::clone(&count), nanos: AtomicU64::new(0) };
+    let timing = TimingLayer::default();
+    let count = Arc::clone(&timing.spans);
     let which = Arc::new(AtomicUsize::new(0));
     let switch = Switch {
         which: Arc::clone(&which),
@@ -153,30 +153,5 @@ impl Subscriber for Switch {
 
     fn try_close(&self, id: Id) -> bool {
         self.now().try_close(id)
-    }
-}
-
-/// What a user writes who wants durations from spans: a start in the span's extensions, a count and a sum.
-struct TimingLayer {
-    spans: Arc<AtomicU64>,
-    nanos: AtomicU64,
-}
-
-struct Start(Instant);
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TimingLayer {
-    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(Start(Instant::now()));
-        }
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(span) = context.span(&id) else { return };
-        if let Some(Start(start)) = span.extensions().get::<Start>() {
-            let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.spans.fetch_add(1, Ordering::Relaxed);
-            self.nanos.fetch_add(nanos, Ordering::Relaxed);
-        }
     }
 }

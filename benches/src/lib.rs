@@ -38,6 +38,7 @@ pub mod peers;
 pub mod process;
 pub mod rounds;
 pub mod table;
+pub mod timing_layer;
 
 use contender::Contender;
 

@@ -10,7 +10,7 @@ use super::context::{Here, here};
 use super::failure::{Failure, bounded_fields, describe};
 use super::fork;
 use super::lineage::{Lineage, span_of};
-use super::local::{attach, current, thread_name, with_borrowed};
+use super::local::{on_a_shard, thread_name};
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, RecorderRef};
 use super::tallies::{Source, Tally};
@@ -101,19 +101,7 @@ pub(crate) fn report(recorder: &RecorderRef, report: &Report<'_>) {
     if recorder.is_inherited() {
         return self::report(&RecorderRef::of_process(), report);
     }
-    let here = || current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder));
-    let holder = here().or_else(|| {
-        if current().is_none() {
-            attach()?;
-        }
-        here()
-    });
-    match holder {
-        Some(holder) => report_on(holder, report),
-        None => {
-            with_borrowed(recorder, |holder| report_on(holder, report));
-        }
-    }
+    on_a_shard(recorder, |holder| report_on(holder, report));
 }
 
 fn report_on(holder: Holder<'_>, report: &Report<'_>) {
