@@ -5,14 +5,14 @@
 //! `cargo bench -p benches --features peers --bench context`
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to the terminal")]
 
 use benches::budgets::Verdict;
+use benches::comparison::Comparison;
 use benches::contender::{Contender, Family, body, repeat};
 use benches::floor::UNIT;
 use benches::options::Options;
-use benches::rounds::{Plan, Row, measure};
-use benches::{BenchResult, floor, machine, markdown, table};
+use benches::rounds::Row;
+use benches::{BenchResult, floor};
 use monitor_core::{Context, monitor, track_operation};
 use std::hint::black_box;
 
@@ -21,29 +21,12 @@ const INSIDE: &str = "ours_call_inside";
 const HEADER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn main() -> BenchResult {
-    let options = Options::from_env()?;
-    let plan = if options.short { Plan::short() } else { Plan::full() };
     let mut contenders: Vec<_> = floor::contenders().into_iter().filter(|row| row.name == UNIT).collect();
     contenders.extend(ours());
     #[cfg(feature = "peers")]
     contenders.extend(peer());
-    eprintln!("{} rows, {} rounds, {} ms each", contenders.len(), plan.rounds, plan.target.as_millis());
-    let rows = measure(&contenders, &plan, |round| eprintln!("round {round} of {}", plan.rounds))?;
-    let verdicts = verdicts(&rows);
-    if options.markdown {
-        let heading = "A context (`context`)";
-        print!("{}", markdown::section(heading, &markdown::record_table(&rows), &verdicts));
-    } else {
-        println!("{}\n\n{}", machine::describe(), table::text(&rows));
-        for verdict in &verdicts {
-            println!("{verdict}");
-        }
-        print!("\n{}", table::machine_lines("context", &rows));
-        for verdict in &verdicts {
-            println!("{}", verdict.machine_line());
-        }
-    }
-    Ok(())
+    let heading = "A context (`context`)";
+    Comparison { name: "context", heading, contenders, verdicts, others: None }.run(&Options::from_env()?)
 }
 
 #[track_operation]

@@ -4,14 +4,14 @@
 //! `cargo bench -p benches --features peers --bench metrics`
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to the terminal")]
 
 use benches::budgets::Verdict;
+use benches::comparison::Comparison;
 use benches::contender::{Contender, Family};
 use benches::floor::UNIT;
 use benches::options::Options;
-use benches::rounds::{Plan, Row, measure};
-use benches::{BenchResult, floor, machine, markdown, table};
+use benches::rounds::Row;
+use benches::{BenchResult, floor};
 use metrics::{Counter, Gauge, Histogram, Recorder, counter, gauge, histogram, with_local_recorder};
 use monitor_core::{Distribution, Monitor, MonitorStats};
 use std::hint::black_box;
@@ -22,34 +22,13 @@ const COUNTER: &str = "ours_counter";
 const HISTOGRAM: &str = "ours_histogram";
 
 fn main() -> BenchResult {
-    let options = Options::from_env()?;
-    let plan = if options.short { Plan::short() } else { Plan::full() };
     let mut contenders = ours()?;
     contenders.extend(floor::contenders().into_iter().filter(|row| row.name == UNIT));
     contenders.push(shared_atomic());
     #[cfg(feature = "peers")]
     contenders.extend(benches::peers::metrics::kept_handles()?);
-    eprintln!("{} rows, {} rounds, {} ms each", contenders.len(), plan.rounds, plan.target.as_millis());
-    let rows = measure(&contenders, &plan, |round| eprintln!("round {round} of {}", plan.rounds))?;
-    let verdicts = verdicts(&rows);
-    if options.markdown {
-        let heading = "A kept handle of the `metrics` facade (`metrics`)";
-        print!("{}", markdown::section(heading, &markdown::record_table(&rows), &verdicts));
-    } else {
-        println!("{}\n\n{}", machine::describe(), table::text(&rows));
-        for verdict in &verdicts {
-            println!("{verdict}");
-        }
-        print!("\n{}", table::machine_lines("metrics", &rows));
-        for verdict in &verdicts {
-            println!("{}", verdict.machine_line());
-        }
-    }
-    // A count that is wrong makes the times worthless.
-    match rows.iter().find(|row| row.name.starts_with("ours") && row.miscounted()) {
-        Some(row) => Err(format!("{}: {} counted of {}", row.name, row.recorded.unwrap_or(0), row.made).into()),
-        None => Ok(()),
-    }
+    let heading = "A kept handle of the `metrics` facade (`metrics`)";
+    Comparison { name: "metrics", heading, contenders, verdicts, others: None }.run(&Options::from_env()?)
 }
 
 fn ours() -> BenchResult<Vec<Contender>> {

@@ -4,14 +4,14 @@
 //! `cargo bench -p benches --features peers --bench progress`
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to the terminal")]
 
 use benches::budgets::Verdict;
+use benches::comparison::Comparison;
 use benches::contender::{Contender, Family};
 use benches::floor::UNIT;
 use benches::options::Options;
-use benches::rounds::{Plan, Row, measure};
-use benches::{BenchResult, floor, machine, markdown, table};
+use benches::rounds::Row;
+use benches::{BenchResult, floor};
 use monitor_core::{Progress, monitor};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,34 +21,13 @@ const INC: &str = "ours_inc";
 const BUDGET_NS: f64 = 10.0;
 
 fn main() -> BenchResult {
-    let options = Options::from_env()?;
-    let plan = if options.short { Plan::short() } else { Plan::full() };
     let mut contenders = ours();
     contenders.extend(floor::contenders().into_iter().filter(|row| row.name == UNIT));
     contenders.push(shared_atomic());
     #[cfg(feature = "peers")]
     contenders.extend(benches::peers::indicatif::contenders());
-    eprintln!("{} rows, {} rounds, {} ms each", contenders.len(), plan.rounds, plan.target.as_millis());
-    let rows = measure(&contenders, &plan, |round| eprintln!("round {round} of {}", plan.rounds))?;
-    let verdicts = verdicts(&rows);
-    if options.markdown {
-        let heading = "One item of a job counted (`progress`)";
-        print!("{}", markdown::section(heading, &markdown::record_table(&rows), &verdicts));
-    } else {
-        println!("{}\n\n{}", machine::describe(), table::text(&rows));
-        for verdict in &verdicts {
-            println!("{verdict}");
-        }
-        print!("\n{}", table::machine_lines("progress", &rows));
-        for verdict in &verdicts {
-            println!("{}", verdict.machine_line());
-        }
-    }
-    // A count that is wrong makes the times worthless.
-    match rows.iter().find(|row| row.miscounted()) {
-        Some(row) => Err(format!("{}: {} counted of {}", row.name, row.recorded.unwrap_or(0), row.made).into()),
-        None => Ok(()),
-    }
+    let heading = "One item of a job counted (`progress`)";
+    Comparison { name: "progress", heading, contenders, verdicts, others: None }.run(&Options::from_env()?)
 }
 
 fn ours() -> Vec<Contender> {

@@ -7,14 +7,14 @@
 //! `cargo bench -p benches --bench queues`
 
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to the terminal")]
 
 use benches::budgets::Verdict;
+use benches::comparison::Comparison;
 use benches::contender::{Contender, Family};
 use benches::floor::UNIT;
 use benches::options::Options;
-use benches::rounds::{Plan, Row, measure};
-use benches::{BenchResult, floor, machine, markdown, table};
+use benches::rounds::Row;
+use benches::{BenchResult, floor};
 use monitor_core::{Cache, CacheKind, Queue, monitor};
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -28,36 +28,16 @@ const HIT: &str = "ours_kind_hit";
 
 fn main() -> BenchResult {
     let options = Options::from_env()?;
-    let plan = if options.short { Plan::short() } else { Plan::full() };
-    let contenders = contenders();
-    eprintln!("{} rows, {} rounds, {} ms each", contenders.len(), plan.rounds, plan.target.as_millis());
-    let rows = measure(&contenders, &plan, |round| eprintln!("round {round} of {}", plan.rounds))?;
-    let verdicts = verdicts(&rows);
     let mut others = handed_over(if options.short { 2 } else { 11 }, if options.short { 20_000 } else { 500_000 });
     others.extend(reads(if options.short { 50 } else { 2_000 }));
-    let other = markdown::pairs("handing over, and reading (median)", "time", &others);
-    if options.markdown {
-        let heading = "An item of a queue, a lookup in a cache (`queues`)";
-        let tables = format!("{}\n{other}", markdown::record_table(&rows));
-        print!("{}", markdown::section(heading, &tables, &verdicts));
-    } else {
-        println!("{}\n\n{}", machine::describe(), table::text(&rows));
-        for (what, time) in &others {
-            println!("{what:44} {time:>12}");
-        }
-        for verdict in &verdicts {
-            println!("{verdict}");
-        }
-        print!("\n{}", table::machine_lines("queues", &rows));
-        for verdict in &verdicts {
-            println!("{}", verdict.machine_line());
-        }
-    }
-    // A count that is wrong makes the times worthless.
-    match rows.iter().find(|row| row.miscounted()) {
-        Some(row) => Err(format!("{}: {} counted of {}", row.name, row.recorded.unwrap_or(0), row.made).into()),
-        None => Ok(()),
-    }
+    let bench = Comparison {
+        name: "queues",
+        heading: "An item of a queue, a lookup in a cache (`queues`)",
+        contenders: contenders(),
+        verdicts,
+        others: Some(("handing over, and reading (median)", others)),
+    };
+    bench.run(&options)
 }
 
 fn contenders() -> Vec<Contender> {

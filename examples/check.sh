@@ -15,7 +15,7 @@ run() {
     what="$2${3:+ $3}"
     example=$2
     shift 2
-    cargo run --quiet --release -p examples --example "$example" -- "$@" >"$work/out" 2>"$work/err"
+    cargo run --quiet --release --example "$example" -- "$@" >"$work/out" 2>"$work/err"
     code=$?
     echo "$what"
     if [ "$code" -eq "$expected" ]; then ok "exit code $code"; else bad "exit code $code, not $expected"; fi
@@ -53,7 +53,7 @@ fits() {
 }
 
 echo "building the examples"
-cargo build --quiet --release -p examples --examples || exit 1
+cargo build --quiet --release -p examples -p services --examples || exit 1
 
 run 0 quickstart
 fits 56
@@ -201,6 +201,35 @@ row tokio_service::thumbnail 15 1p
 has out '^tokio_service::look_up → db.replica +15 '
 has out '^  (suspended|tokio-rt-worker) +heartbeat '
 has out '^60 jobs: 49 done, 10 failed, 1 panicked; every count is as expected$'
+
+run 0 cache_sync
+has out '^synchronised: 64 entries compared with the store, 7 brought up to date, 3 removed$'
+has out '^Performance summary, [0-9.]+ s: 10 operations, [0-9,]+ calls, 0.1 % failed, .* 0 active$'
+for kind in database cache bulk; do has out "^    $kind +[0-9]+ +(99|100)\.[0-9] % "; done
+has out '^    cache.put +200 +100.0 % '
+has out '^    cache.get_many +40 +100.0 % '
+has out '^    hit rate [0-9.]+ %: [0-9]+ hits, [0-9]+ misses$'
+has out '^      get +[0-9.]+ %  \([0-9]+ of 1761\)$'
+has out '^      get_many +[0-9.]+ %  \([0-9]+ of 800\)$'
+has out '^    61 of 64 entries, [0-9]+ bytes$'
+has out '^    [0-9]+ put in, [0-9]+ thrown out for room, 10 no longer right$'
+has out '^    cache.synchronise +[0-9.]+(µs|ms)  64 items, success$'
+has out '^    1 × StoreError in store.fetch: the file of user <n> is damaged$'
+has out '^every count is as expected$'
+
+run 0 axum_service
+row 'GET /orders/\{id\}' 200 20
+row stock.ask 200 20
+row 'GET /stock/\{item\}' 200 20
+row shelves.count 200 20
+has out '^GET /stock/\{item\} → shelves.count +200 '
+has out '^NotCounted in shelves.count +20 .* the shelf cannot be reached$'
+has out '^1 operation, 200 calls, 0 % failed, '
+has out '^  orders +\{.*"trace_id":"[0-9a-f]{32}".*"span_id":"[0-9a-f]{16}".*not ordered'
+has out '^  stock +\{.*"trace_id":"[0-9a-f]{32}".*"span_id":"[0-9a-f]{16}".*not counted'
+has out '^200 requests: 160 with status 200, 20 with status 404, 20 with status 502; each trace is in the logs of both services$'
+run 2 axum_service nothing
+has err '^usage: axum_service '
 
 run 0 testing
 has out '^2 tests hold$'

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod budgets;
+pub mod comparison;
 pub mod contender;
 pub mod failing;
 pub mod floor;
@@ -37,6 +38,7 @@ pub mod peers;
 pub mod process;
 pub mod rounds;
 pub mod table;
+pub mod timing_layer;
 
 use contender::Contender;
 

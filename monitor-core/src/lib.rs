@@ -79,6 +79,7 @@
 //! | queues: how many wait, for how long, what becomes of them | [`Queue`], [`Queued`], [`QueueStats`] |
 //! | caches: hits and misses by kind, how large they are | [`Cache`], [`CacheKind`], [`CacheStats`] |
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
+//! | a program that has spans of `tracing` | `tracing::MonitorLayer`, `tracing::TracingEventsBuilder`, `tracing::WithIds` |
 //! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
 //! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
@@ -94,6 +95,7 @@
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
+//! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `alloc` | no | an allocator that counts the memory which each operation asks for |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
@@ -168,6 +170,8 @@ pub use crate::{
 
 #[cfg(all(feature = "metrics", not(loom)))]
 pub use crate::bridges::metrics::MetricsRecorder;
+#[cfg(all(feature = "tracing", not(loom)))]
+pub use crate::bridges::tracing;
 
 #[cfg(all(feature = "stream", not(loom)))]
 pub use crate::trackers::progress::TrackProgressStream;

@@ -1,4 +1,4 @@
-//! Assertions on operations, those by id too, errors, jobs, queues, caches, state machines and metrics, for the host's own
+//! Assertions on operations, those by id too, errors, jobs, queues, caches, state machines, metrics and traces, for the host's own
 //! tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
@@ -48,6 +48,7 @@ mod progress;
 mod queues;
 mod report;
 mod states;
+mod trace;
 
 use std::fmt;
 use std::time::Duration;
@@ -61,6 +62,7 @@ pub use self::progress::{ProgressAssert, assert_progress};
 pub use self::queues::{QueueAssert, assert_queue};
 use self::report::{NAMES_LISTED, Names, Report};
 pub use self::states::{StateMachineAssert, assert_state_machine};
+pub use self::trace::{TraceAssert, assert_trace};
 use crate::model::text::{format_count, format_duration, format_percent, one_line, plural};
 use crate::model::{OperationStats, Snapshot};
 

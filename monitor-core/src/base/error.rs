@@ -49,6 +49,10 @@ enum Kind {
         given: String,
         bytes: usize,
     },
+    NoThread {
+        name: &'static str,
+        source: std::io::Error,
+    },
     NotHere {
         what: &'static str,
         why: &'static str,
@@ -83,6 +87,11 @@ impl Error {
 
     pub(crate) fn invalid_id(id: &str) -> Self {
         Self { kind: Kind::InvalidId { given: truncated(id, 40).into_owned(), bytes: id.len() } }
+    }
+
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nothing else starts a thread"))]
+    pub(crate) fn no_thread(name: &'static str, source: std::io::Error) -> Self {
+        Self { kind: Kind::NoThread { name, source } }
     }
 
     pub(crate) fn not_here(what: &'static str, why: &'static str) -> Self {
@@ -161,6 +170,7 @@ impl fmt::Display for Error {
             Kind::InvalidId { given, bytes } => {
                 write!(f, "the id {given:?} has {bytes} bytes; allowed are 1 to {MAX_NAME_BYTES}")
             }
+            Kind::NoThread { name, source } => write!(f, "the thread {name:?} cannot be started: {source}"),
             Kind::NotHere { what, why } => write!(f, "{what} cannot be reached: {why}"),
         }
     }

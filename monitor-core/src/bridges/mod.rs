@@ -4,4 +4,4 @@
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "tracing")]
-pub(crate) mod tracing;
+pub mod tracing;

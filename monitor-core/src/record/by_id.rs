@@ -9,7 +9,7 @@ use super::call_site::RecordPolicy;
 use super::context::here;
 use super::failure::Failure;
 use super::lineage::Lineage;
-use super::local::{attach, cell_of, current, is_reentrant, watch_forks, with_borrowed};
+use super::local::{cell_of, is_reentrant, on_a_shard, watch_forks};
 use super::note::{Ended, Extras, Parent, note};
 use super::quiet::quietly;
 use super::recorder::{ById, Holder, RecorderRef};
@@ -117,19 +117,4 @@ fn in_store<R>(f: impl FnOnce() -> Result<R, Refused>) -> Result<R, Refused> {
         return Err(Refused::Reentrant);
     }
     quietly(f).unwrap_or(Err(Refused::Reentrant))
-}
-
-/// Runs `f` with the shard of this thread, or one that is borrowed.
-fn on_a_shard<R>(recorder: &RecorderRef, f: impl FnOnce(Holder<'_>) -> R) -> Option<R> {
-    let here = || current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder));
-    let holder = here().or_else(|| {
-        if current().is_none() {
-            attach()?;
-        }
-        here()
-    });
-    match holder {
-        Some(holder) => Some(f(holder)),
-        None => with_borrowed(recorder, f),
-    }
 }

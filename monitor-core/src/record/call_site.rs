@@ -60,6 +60,11 @@ pub struct SiteSpec {
     pub record: RecordPolicy,
 }
 
+/// A number for a place that begins an operation, which no other place has.
+pub(crate) fn new_number() -> usize {
+    NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
 /// A place in the source that begins an operation.
 ///
 /// It gets its number, which is the same for all monitors of the process, when it is first reached.
@@ -89,7 +94,7 @@ impl CallSite {
     /// The number, given now if there is none yet.
     pub(crate) fn numbered(&self) -> usize {
         if self.number() == 0 {
-            let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+            let number = new_number();
             // When two threads come at once the number of the second one is never used.
             let _ = self.number.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
         }

@@ -21,8 +21,9 @@ pub(crate) struct Cell {
     pub(crate) max_ns: Counter,
     /// Reading of the clock from which on a call may be recorded individually. `u64::MAX`: never.
     pub(crate) record_from: Counter,
-    /// Calls at least this long are recorded as slow. `u64::MAX`: none.
-    pub(crate) slow_ns: Counter,
+    /// Calls at least this long are looked at, as slow ones: because they are recorded, or because somebody listens.
+    /// `u64::MAX`: none. After the making of the cell it is written only by [`listen`](Self::listen).
+    slow_ns: Counter,
     pub(crate) durations: Durations,
     pub(crate) edges: Edges,
     pub(crate) tallies: Tallies<MAX_KINDS>,
@@ -44,6 +45,8 @@ pub(crate) struct Cell {
     /// As `record_from`, for calls that did not succeed, and for the slow ones.
     pub(crate) record_failure_from: Counter,
     pub(crate) record_slow_from: Counter,
+    /// Calls at least this long are recorded as slow. Never changed.
+    pub(crate) record_slow_ns: u64,
 
     pub(crate) series: u32,
     /// Whether a new longest call is recorded though the budget is spent.
@@ -102,10 +105,17 @@ impl Cell {
             gap: Counter::new(1),
             record_failure_from: from(recording.failures),
             record_slow_from: Counter::new(0),
+            record_slow_ns: recording.slow_ns,
             series,
             record_slowest: recording.successes == Successes::Some,
             record_all: recording.successes == Successes::All,
         }
+    }
+
+    /// Has calls at least this long looked at, as well as those that are recorded as slow. From any thread: it is not
+    /// the holder who writes here, so writers agree among themselves, see `Shard::listen`.
+    pub(crate) fn listen(&self, slow_ns: u64) {
+        self.slow_ns.set(slow_ns.min(self.record_slow_ns));
     }
 
     /// Adds the time of a call that stands for `weight` calls.

@@ -138,7 +138,7 @@ pub(super) fn lineage_from_outside(recorder: &Recorder, shard: &Shard, id: u64) 
     let task = |id| recorder.shards.iter().find_map(|shard| shard.tasks.read().find(|task| task.id == id));
     let frames = shard.stack.read();
     let at = frames.iter().position(|frame| frame.id == id)?;
-    Some(lineage_in(&frames[..=at], shard, |id| task(id).and_then(|task| task.lineage)))
+    Some(lineage_in(&frames[..=at], shard, |id| task(id).map(|task| task.lineage)))
 }
 
 /// The lineage of the last of these frames, which were read from a shard's stack.

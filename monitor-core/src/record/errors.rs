@@ -10,7 +10,7 @@ use super::context::{Here, here};
 use super::failure::{Failure, bounded_fields, describe};
 use super::fork;
 use super::lineage::{Lineage, span_of};
-use super::local::{attach, current, thread_name, with_borrowed};
+use super::local::{on_a_shard, thread_name};
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, RecorderRef};
 use super::tallies::{Source, Tally};
@@ -32,6 +32,8 @@ pub(crate) struct Report<'a> {
     pub(crate) context: &'a [(&'a str, FieldValue)],
     /// Where in the source.
     pub(crate) place: Place<'a>,
+    /// Where it occurred; `None`: where this thread is.
+    pub(crate) here: Option<Here>,
 }
 
 /// A place in the source.
@@ -99,19 +101,7 @@ pub(crate) fn report(recorder: &RecorderRef, report: &Report<'_>) {
     if recorder.is_inherited() {
         return self::report(&RecorderRef::of_process(), report);
     }
-    let here = || current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder));
-    let holder = here().or_else(|| {
-        if current().is_none() {
-            attach()?;
-        }
-        here()
-    });
-    match holder {
-        Some(holder) => report_on(holder, report),
-        None => {
-            with_borrowed(recorder, |holder| report_on(holder, report));
-        }
-    }
+    on_a_shard(recorder, |holder| report_on(holder, report));
 }
 
 fn report_on(holder: Holder<'_>, report: &Report<'_>) {
@@ -131,7 +121,7 @@ fn report_on(holder: Holder<'_>, report: &Report<'_>) {
         text.kind = bounded_name(kind).into_owned().into();
     }
     // Not inside `quietly`, where this thread reaches no shard.
-    let here = here();
+    let here = report.here.clone().unwrap_or_else(here);
     let filed = quietly(|| file(holder, tally, now, found(holder, report, &here, now, text)));
     if filed.is_none() {
         tally.count(now);

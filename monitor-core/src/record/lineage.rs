@@ -56,6 +56,16 @@ pub(crate) enum Lineage {
 }
 
 impl Lineage {
+    /// Whether it is known to be the same.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Root(id), Self::Root(other)) => id == other,
+            (Self::Context(data), Self::Context(other)) => Arc::ptr_eq(data, other),
+            _ => false,
+        }
+    }
+
     pub(crate) fn trace(&self) -> TraceId {
         match self {
             Self::Root(id) => trace_of(*id),

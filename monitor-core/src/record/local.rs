@@ -151,6 +151,21 @@ pub(crate) fn is_in(recorder: &Recorder) -> bool {
     current().is_some_and(|holder| std::ptr::eq(holder.recorder(), recorder))
 }
 
+/// Runs `f` with the shard of this thread, or, if it records into another recorder, with one that is borrowed.
+pub(crate) fn on_a_shard<R>(recorder: &RecorderRef, f: impl FnOnce(Holder<'_>) -> R) -> Option<R> {
+    let here = || current().filter(|holder| std::ptr::eq(holder.recorder(), &raw const **recorder));
+    let holder = here().or_else(|| {
+        if current().is_none() {
+            attach()?;
+        }
+        here()
+    });
+    match holder {
+        Some(holder) => Some(f(holder)),
+        None => with_borrowed(recorder, f),
+    }
+}
+
 /// Runs `f` with everything that this thread records going to a certain recorder.
 pub(crate) fn scope<R>(recorder: &Recorder, f: impl FnOnce() -> R) -> R {
     struct Leave {

@@ -21,9 +21,10 @@
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
+//! | `listener` | who is told of calls that fail or take long |
 //! | `allocations` | memory that operations ask for |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
-//! | `note`, `call`, `sync_call`, `open_call`, `task_call` | one call from beginning to end |
+//! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span`, `span_call` | one call from beginning to end |
 //! | `by_id` | one operation that is begun and ended in different places |
 //! | `reader` | all of it added up |
 
@@ -66,6 +67,9 @@ pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod journal;
 #[cfg(not(loom))]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "so far only events listen"))]
+pub(crate) mod listener;
+#[cfg(not(loom))]
 pub(crate) mod local;
 #[cfg(not(loom))]
 pub(crate) mod note;
@@ -83,6 +87,10 @@ pub(crate) mod registry;
 pub(crate) mod scope;
 #[cfg(not(loom))]
 pub(crate) mod shard;
+#[cfg(all(feature = "tracing", not(loom)))]
+pub(crate) mod span;
+#[cfg(all(feature = "tracing", not(loom)))]
+pub(crate) mod span_call;
 #[cfg(not(loom))]
 pub(crate) mod sync_call;
 #[cfg(not(loom))]

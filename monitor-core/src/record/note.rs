@@ -1,11 +1,14 @@
-//! What is noted of a call when it ends: extremes, and an individual record if the budgets allow.
+//! What is noted of a call when it ends: extremes, an individual record if the budgets allow, and whoever listens is told.
+
+use std::time::Duration;
 
 use super::budget::allowed;
 use super::cell::Cell;
 use super::errors::file_failure;
 use super::failure::{Failure, bounded_fields, describe};
 use super::journal::{Detail, RawRecord};
-use super::lineage::Lineage;
+use super::lineage::{Lineage, span_of};
+use super::listener::{EndedCall, Told, Topic};
 use super::quiet::quietly;
 use super::recorder::Holder;
 use super::scope::lineage_of;
@@ -20,6 +23,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) bytes: u64,
     pub(crate) fields: &'a [(&'static str, FieldValue)],
     pub(crate) error: Option<&'a dyn Failure>,
+    /// Whether its error has been recorded by itself already: it is not counted once more.
+    pub(crate) filed: bool,
     /// Of a future.
     pub(crate) polls: u64,
     pub(crate) busy_ns: u64,
@@ -81,22 +86,84 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: E
     } else if now >= cell.record_from.get() {
         cell.record_all || allowed(&cell.record_from, now, interval)
     } else {
-        (ns >= cell.slow_ns.get() || (slowest && cell.record_slowest)) && allowed(&cell.record_slow_from, now, interval)
+        (ns >= cell.record_slow_ns || (slowest && cell.record_slowest))
+            && allowed(&cell.record_slow_from, now, interval)
     };
+    let told = if holder.recorder().listeners.is_on() { who_wants(holder, cell, ended) } else { Vec::new() };
     if ended.outcome == Outcome::Failure {
-        meet_failure(holder, cell, ended, extras, keep);
-    } else if keep {
-        record(holder, cell, ended, extras, (ended.lineage(holder), None));
+        meet_failure(holder, cell, ended, extras, (keep, told));
+    } else if keep || !told.is_empty() {
+        keep_and_tell(holder, cell, ended, extras, (keep, told), (ended.lineage(holder), None));
+    }
+}
+
+/// Who wants to be told of the call.
+#[cold]
+fn who_wants(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>) -> Vec<Told> {
+    let topic = match ended.outcome {
+        Outcome::Failure | Outcome::Panicked => Topic::Failure,
+        Outcome::Success if ended.timed => Topic::Slow(ended.ns),
+        _ => return Vec::new(),
+    };
+    let now = if ended.timed { ended.now } else { holder.now() };
+    holder.recorder().listeners.who_wants(topic, u64::from(cell.series), now)
+}
+
+/// Records the call and tells of it, as far as each is wanted. Told with no lock held, and not inside `quietly`, since what
+/// listeners do is code of the host.
+fn keep_and_tell(
+    holder: Holder<'_>,
+    cell: &Cell,
+    ended: &Ended<'_>,
+    extras: Extras<'_>,
+    (keep, told): (bool, Vec<Told>),
+    (lineage, error): (Lineage, Option<ErrorText>),
+) {
+    if told.is_empty() {
+        return record(holder, cell, ended, extras, (lineage, error));
+    }
+    if keep {
+        record(holder, cell, ended, extras, (lineage.clone(), error.clone()));
+    }
+    let Some(series) = holder.recorder().series(cell.series) else { return };
+    for (listener, suppressed) in told {
+        listener.call_ended(&EndedCall {
+            operation: &series.name,
+            kind: &series.kind,
+            component: &series.component,
+            id: ended.id,
+            trace: lineage.trace(),
+            span: span_of(ended.id),
+            outcome: ended.outcome,
+            duration: ended.timed.then(|| Duration::from_nanos(ended.ns)),
+            error: error.as_ref(),
+            suppressed,
+        });
     }
 }
 
 /// Counts an error, files it with its group if it is one to look at, and keeps a record of the call if that is wanted.
-fn meet_failure(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extras<'_>, keep: bool) {
+fn meet_failure(
+    holder: Holder<'_>,
+    cell: &Cell,
+    ended: &Ended<'_>,
+    extras: Extras<'_>,
+    (keep, told): (bool, Vec<Told>),
+) {
+    let wanted = keep || !told.is_empty();
+    if extras.filed {
+        if wanted {
+            let lineage = ended.lineage(holder);
+            let text = extras.error.and_then(describe);
+            keep_and_tell(holder, cell, ended, extras, (keep, told), (lineage, text));
+        }
+        return;
+    }
     let tally = cell.tallies.of(Source { key: extras.error.map_or("", Failure::key), place: 0 });
     let look = tally.may_look(ended.now, holder.recorder().look_interval);
     // Before the text is asked for, which is made by code of the host: that may end the calls around.
-    let lineage = (look || keep).then(|| ended.lineage(holder));
-    let text = if look || keep { extras.error.and_then(describe) } else { None };
+    let lineage = (look || wanted).then(|| ended.lineage(holder));
+    let text = if look || wanted { extras.error.and_then(describe) } else { None };
     let found = match (&text, extras.error) {
         _ if !look => None,
         // Judged a failure, with a text and no type.
@@ -112,8 +179,8 @@ fn meet_failure(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: Extr
     if !filed {
         tally.count(ended.now);
     }
-    if let Some(lineage) = lineage.filter(|_| keep) {
-        record(holder, cell, ended, extras, (lineage, text));
+    if let Some(lineage) = lineage.filter(|_| wanted) {
+        keep_and_tell(holder, cell, ended, extras, (keep, told), (lineage, text));
     }
 }
 

@@ -221,12 +221,8 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
     };
     let mut seen = HashMap::new();
     let mut found = Vec::new();
-    let waiting: HashMap<u64, Lineage> = recorder
-        .shards
-        .iter()
-        .flat_map(|shard| shard.tasks.read())
-        .filter_map(|task| Some((task.id, task.lineage?)))
-        .collect();
+    let waiting: HashMap<u64, Lineage> =
+        recorder.shards.iter().flat_map(|shard| shard.tasks.read()).map(|task| (task.id, task.lineage)).collect();
     for shard in recorder.shards.iter().filter(|shard| shard.is_held()) {
         let frames = shard.stack.read();
         let thread = if frames.is_empty() { None } else { Some(shard.thread().to_string()) };
@@ -249,9 +245,11 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
             let busy_time = Duration::from_nanos(task.busy_ns);
             if let Some(operation) = seen.get(&task.id).and_then(|at| found.get_mut(*at)) {
                 (operation.polls, operation.busy_time) = (task.polls, busy_time);
+                // What is below on the stack may be what polls it, and not what it belongs to.
+                operation.parent = (task.parent != GROUND).then_some(task.parent);
             } else if seen.insert(task.id, usize::MAX).is_none()
                 && let Some(mut operation) =
-                    describe(task.series, task.id, task.since, task.parent, task.lineage.as_ref())
+                    describe(task.series, task.id, task.since, task.parent, Some(&task.lineage))
             {
                 // A guard outside of its monitor's scope has a slot too, and was never polled.
                 let suspended = task.polls > 0;

@@ -16,7 +16,9 @@ use super::cell::Recording;
 use super::fork;
 use super::journal::Recent;
 use super::lineage::Lineage;
+use super::listener::{Listener, Listeners};
 use super::parked::Parked;
+use super::quiet::quietly_or_not;
 use super::registry::{Found, Identity, Limits, Registry, Series};
 use super::roster::Roster;
 use super::shard;
@@ -50,6 +52,7 @@ pub(crate) struct Recorder {
     pub(crate) parked: Parked,
     pub(crate) service: Mutex<String>,
     pub(crate) stores: Stores,
+    pub(crate) listeners: Listeners,
     pub(crate) by_id: OperationsById<ById>,
     enabled: AtomicBool,
     pub(crate) backtraces: AtomicBool,
@@ -136,6 +139,7 @@ impl Recorder {
             parked: Parked::new(),
             service: Mutex::new(String::new()),
             stores: Stores::default(),
+            listeners: Listeners::new(),
             by_id: OperationsById::default(),
             enabled: AtomicBool::new(true),
             backtraces: AtomicBool::new(false),
@@ -177,12 +181,25 @@ impl Recorder {
         }
     }
 
-    /// Sets the switch of a shard as that of the recorder stands, also when that one is turned at the same moment.
+    /// Changes who listens. False if there are too many.
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "so far only events listen"))]
+    pub(crate) fn change_listeners(&self, change: impl FnOnce(&mut Vec<Arc<dyn Listener>>)) -> bool {
+        // Quietly: the program's allocator may be tracked, and would be told of under the lock that tells who is told.
+        let changed = quietly_or_not(|| self.listeners.change(change));
+        for shard in self.shards.iter() {
+            self.pass_on_switch(shard);
+        }
+        changed
+    }
+
+    /// Sets the switch of a shard as that of the recorder stands, also when that one is turned at the same moment; and
+    /// from which time on calls are looked at.
     pub(crate) fn pass_on_switch(&self, shard: &Shard) {
         loop {
-            let enabled = self.enabled.load(Ordering::SeqCst);
+            let (enabled, slow_ns) = (self.enabled.load(Ordering::SeqCst), self.listeners.slow_ns());
             shard.set_off(!enabled);
-            if self.enabled.load(Ordering::SeqCst) == enabled {
+            shard.listen(slow_ns);
+            if (self.enabled.load(Ordering::SeqCst), self.listeners.slow_ns()) == (enabled, slow_ns) {
                 return;
             }
         }

@@ -17,7 +17,8 @@ pub(super) struct Scope {
     pub(super) mark: u64,
     /// The stack that has the mark, or had no room for it. Null: none. It outlives the scope.
     stack: *const Stack,
-    around: *const Scope,
+    /// Changed only on the thread that is in it, when the one around leaves first.
+    around: Cell<*const Scope>,
 }
 
 thread_local! {
@@ -35,12 +36,12 @@ impl Scope {
     /// Of this thread's stack; `None`: it has none.
     pub(super) fn new(lineage: Option<Lineage>, mark: u64, stack: Option<&Stack>) -> Self {
         let stack = stack.map_or(std::ptr::null(), std::ptr::from_ref);
-        Self { lineage, mark, stack, around: std::ptr::null() }
+        Self { lineage, mark, stack, around: Cell::new(std::ptr::null()) }
     }
 
     pub(super) fn around<'a>(&self) -> Option<&'a Scope> {
         // SAFETY: as in `innermost`: a scope leaves before those around it.
-        unsafe { self.around.as_ref() }
+        unsafe { self.around.get().as_ref() }
     }
 
     /// Whether it is above all frames of a stack, which had no room for its mark.
@@ -56,22 +57,22 @@ impl Scope {
 
     /// Runs `f` with this thread in the scope.
     #[inline]
-    pub(super) fn with<R>(mut self, f: impl FnOnce() -> R) -> R {
+    pub(super) fn with<R>(self, f: impl FnOnce() -> R) -> R {
         struct Leave<'a> {
-            around: *const Scope,
+            scope: *const Scope,
             sealed: Option<&'a Stack>,
         }
 
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                INNERMOST.set(self.around);
+                take_off(self.scope);
                 if let Some(stack) = self.sealed {
                     stack.unseal();
                 }
             }
         }
 
-        self.around = INNERMOST.get();
+        self.around.set(INNERMOST.get());
         // SAFETY: null or a stack of this thread, in a recorder that lives as long as the thread records into it: whoever
         // made the scope runs it there.
         let sealed = if self.mark == 0 { unsafe { self.stack.as_ref() } } else { None };
@@ -79,9 +80,80 @@ impl Scope {
             stack.seal();
         }
         // Declared after `self`, so dropped before it.
-        let _leave = Leave { around: self.around, sealed };
+        let _leave = Leave { scope: &raw const self, sealed };
         INNERMOST.set(&raw const self);
         f()
+    }
+}
+
+/// Takes a scope off the list of this thread, if it is there: mostly the innermost one.
+fn take_off(scope: *const Scope) {
+    let innermost = INNERMOST.get();
+    // SAFETY: whoever calls this has the scope, and those in the list live, see `innermost`.
+    let around = unsafe { &*scope }.around.get();
+    if std::ptr::eq(innermost, scope) {
+        INNERMOST.set(around);
+        return;
+    }
+    let mut at = innermost;
+    // SAFETY: as above.
+    while let Some(inner) = unsafe { at.as_ref() } {
+        at = inner.around.get();
+        if std::ptr::eq(at, scope) {
+            return inner.around.set(around);
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+thread_local! {
+    /// Its address tells a thread from all others that live. Without a destructor, so that there is one until the end.
+    static THREAD: u8 = const { 0 };
+}
+
+/// What tells this thread from all others that live.
+#[cfg(feature = "tracing")]
+pub(super) fn this_thread() -> usize {
+    THREAD.with(|thread| std::ptr::from_ref(thread).addr())
+}
+
+/// A scope that a thread is in from one call of this crate to another one, in any order with those around it: in memory
+/// of its own.
+#[cfg(feature = "tracing")]
+#[derive(Debug)]
+pub(super) struct KeptScope {
+    scope: *const Scope,
+    thread: usize,
+}
+
+// SAFETY: the scope is touched by the thread that entered it and by no other, see `drop`.
+#[cfg(feature = "tracing")]
+unsafe impl Send for KeptScope {}
+// SAFETY: as above; a shared reference gives no way to it.
+#[cfg(feature = "tracing")]
+unsafe impl Sync for KeptScope {}
+
+#[cfg(feature = "tracing")]
+impl KeptScope {
+    /// Has this thread enter a scope that has a mark, and leave it when this is dropped.
+    pub(super) fn enter(scope: Scope) -> Self {
+        scope.around.set(INNERMOST.get());
+        let scope = Box::into_raw(Box::new(scope)).cast_const();
+        INNERMOST.set(scope);
+        Self { scope, thread: this_thread() }
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Drop for KeptScope {
+    fn drop(&mut self) {
+        // On another thread it is left where it is, memory and all: that one may be looking at it. Only a guard that
+        // the host gave to `mem::forget` leads here.
+        if self.thread == this_thread() {
+            take_off(self.scope);
+            // SAFETY: made by `enter` with `Box::into_raw`, and out of the list.
+            drop(unsafe { Box::from_raw(self.scope.cast_mut()) });
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use parking_lot::Mutex;
 use rtrb::RingBuffer;
@@ -38,6 +38,9 @@ pub(crate) struct Shard<H> {
     pub(crate) last_tick: Counter,
     next_number: Counter,
     random: Counter,
+    /// Calls at least this long are looked at, whatever is recorded of them. Written by whoever has the recorder's list
+    /// of listeners, and when the shard is made.
+    listen_ns: AtomicU64,
     /// What the holder alone touches.
     own: UnsafeCell<Own>,
     pub(crate) stack: Stack,
@@ -127,6 +130,7 @@ impl<H> Shard<H> {
             // of the calls that it inherited.
             next_number: Counter::new((SHARDS.fetch_add(1, Ordering::Relaxed) << 48) | FIRST_NUMBER),
             random: Counter::new((number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            listen_ns: AtomicU64::new(u64::MAX),
             own: UnsafeCell::new(Own {
                 by_site: Vec::new(),
                 by_series: Vec::new(),
@@ -166,6 +170,32 @@ impl<H> Shard<H> {
 
     pub(crate) fn set_off(&self, off: bool) {
         self.off.store(off, Ordering::SeqCst);
+    }
+
+    /// Has calls at least this long looked at in all cells of this shard, those that are made later included.
+    pub(crate) fn listen(&self, slow_ns: u64) {
+        // Whoever makes a cell puts it in the list and then looks here: one of the two sees the other.
+        if self.listen_ns.load(Ordering::SeqCst) != slow_ns {
+            self.listen_ns.store(slow_ns, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            self.cells.iter().for_each(|cell| cell.listen(slow_ns));
+        }
+    }
+
+    /// As many calls of a new cell are looked at as of the others.
+    fn listen_in(&self, cell: &Cell) {
+        fence(Ordering::SeqCst);
+        let mut slow_ns = u64::MAX;
+        // Until it stays as it was: it may be changed meanwhile.
+        loop {
+            let now = self.listen_ns.load(Ordering::SeqCst);
+            if now == slow_ns {
+                return;
+            }
+            slow_ns = now;
+            cell.listen(slow_ns);
+            fence(Ordering::SeqCst);
+        }
     }
 
     /// The clock's reading of this moment.
@@ -358,6 +388,7 @@ impl<'a, H> Holder<'a, H> {
             return cell;
         }
         let cell = self.seat.cells.push(Cell::new(series.number, series.recording));
+        self.listen_in(cell);
         // SAFETY: the caller sees to it.
         let own = unsafe { self.own_mut() };
         remember(&mut own.by_series, series.number as usize, cell);

@@ -256,6 +256,12 @@ impl Stack {
         Some(id)
     }
 
+    /// The id of a call that will likely be put on top of this stack: found fastest if it is.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn id_above_top(&self, number: u64) -> u64 {
+        number | (self.depth.load(Ordering::Relaxed).min(DEPTH - 1) as u64) << POSITION_SHIFT
+    }
+
     /// Puts a frame on the stack that stands for a call which runs elsewhere, `parent`, or for none: what runs above it
     /// is done on behalf of that call. Its id is even, which no call's is; its start is the id of that call. `None` if the
     /// stack is full.

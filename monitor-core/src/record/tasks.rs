@@ -25,8 +25,11 @@ pub(crate) struct Task {
     parent: Counter,
     pub(crate) polls: Counter,
     pub(crate) busy_ns: Counter,
-    /// Held for a moment, once when the slot is taken, once when it is given back, and by readers.
+    /// `None`: its trace begins with it. Held for a moment by readers, and where there is one when the slot is taken and
+    /// when it is given back.
     lineage: Mutex<Option<Lineage>>,
+    /// Whether there is one. Written by the thread that has the slot.
+    has_lineage: Counter,
 }
 
 impl Task {
@@ -40,7 +43,15 @@ impl Task {
             polls: zero(),
             busy_ns: zero(),
             lineage: Mutex::new(None),
+            has_lineage: zero(),
         }
+    }
+}
+
+impl Task {
+    fn lineage(&self, id: u64) -> Lineage {
+        let kept = if id != 0 && self.has_lineage.acquire() != 0 { self.lineage.lock().clone() } else { None };
+        kept.unwrap_or(Lineage::Root(id))
     }
 }
 
@@ -53,7 +64,7 @@ pub(crate) struct TaskView {
     pub(crate) parent: u64,
     pub(crate) polls: u64,
     pub(crate) busy_ns: u64,
-    pub(crate) lineage: Option<Lineage>,
+    pub(crate) lineage: Lineage,
 }
 
 struct Chunk {
@@ -87,8 +98,10 @@ impl TaskSlot {
     pub(crate) fn release(self) {
         self.task().id.set(0);
         // In a statement of its own: what is freed is freed when the lock is gone.
-        let lineage = self.task().lineage.lock().take();
-        drop(lineage);
+        if self.task().has_lineage.get() != 0 {
+            let lineage = self.task().lineage.lock().take();
+            drop(lineage);
+        }
         self.chunk().free.fetch_or(1 << self.number, Ordering::Release);
     }
 }
@@ -124,7 +137,10 @@ impl Tasks {
         task.parent.publish(parent);
         task.polls.publish(0);
         task.busy_ns.publish(0);
-        *task.lineage.lock() = lineage;
+        task.has_lineage.publish(u64::from(lineage.is_some()));
+        if lineage.is_some() {
+            *task.lineage.lock() = lineage;
+        }
         task.id.publish(id);
         Some(TaskSlot { chunk, number })
     }
@@ -152,7 +168,7 @@ impl Tasks {
                 parent: task.parent.acquire(),
                 polls: task.polls.acquire(),
                 busy_ns: task.busy_ns.acquire(),
-                lineage: if id == 0 { None } else { task.lineage.lock().clone() },
+                lineage: task.lineage(id),
             };
             fence(Ordering::Acquire);
             (id != 0 && task.id.get() == id).then_some(view)

@@ -120,6 +120,7 @@ impl<'a> ErrorBuilder<'a> {
             fingerprint: self.fingerprint,
             context: &self.context,
             place,
+            here: None,
         };
         report(&self.recorder, &found);
     }

@@ -66,6 +66,7 @@ fn record(info: &PanicHookInfo<'_>) {
         fingerprint: None,
         context: &[],
         place,
+        here: None,
     };
     report(&current_recorder(), &found);
 }

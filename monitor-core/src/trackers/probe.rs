@@ -9,7 +9,7 @@
 //! it is contained. This module keeps no state and knows nothing of monitors; it counts nothing itself.
 
 mod shapes;
-mod text;
+pub(crate) mod text;
 mod values;
 
 use std::any::type_name;

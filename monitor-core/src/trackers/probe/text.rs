@@ -6,14 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::record::failure::count_panicked_callback;
 
 /// Stands for a text whose formatting panicked.
-pub(super) const PANICKED: &str = "(panicked)";
+pub(crate) const PANICKED: &str = "(panicked)";
 
 /// Runs host code; `None` when it panics.
 ///
 /// Unwind safety is asserted: what the code was given is either read only or the host's own, and the panic is dropped
 /// where the host would otherwise have met it.
 #[inline]
-pub(super) fn contained<T>(host: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn contained<T>(host: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(host))
         .inspect_err(|_| count_panicked_callback())
         // What a panic carries may itself panic when dropped.
@@ -22,7 +22,7 @@ pub(super) fn contained<T>(host: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// The formatted text, cut at a character boundary so that it fits, with `…` for what is gone.
-pub(super) fn bounded_text(max_bytes: usize, arguments: fmt::Arguments<'_>) -> String {
+pub(crate) fn bounded_text(max_bytes: usize, arguments: fmt::Arguments<'_>) -> String {
     let mut writer = Bounded { text: String::new(), max_bytes, cut: false };
     match contained(|| writer.write_fmt(arguments)) {
         // The `Display` impl itself gave up: what it wrote before is kept.

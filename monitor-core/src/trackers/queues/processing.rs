@@ -108,6 +108,7 @@ impl Processing {
             fingerprint: None,
             context: &[("queue", queue.name().into())],
             place,
+            here: None,
         };
         report(&self.recorder, &found);
     }

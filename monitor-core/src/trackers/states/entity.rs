@@ -8,6 +8,7 @@ use super::error::TransitionError;
 use super::guards;
 use crate::base::names::truncated;
 use crate::model::{Refusal, TransitionRecord};
+use crate::record::listener::{Moved, Topic};
 use crate::record::quiet::quietly;
 use crate::record::recorder::RecorderRef;
 use crate::store::states::{Declared, EntityCell, Machine, Step, Stepped, Wanted};
@@ -111,6 +112,35 @@ impl Entity {
     }
 
     pub(super) fn attempt(&self, wanted: Wanted<'_>) -> Result<Transition<'_>, TransitionError> {
+        let made = self.attempt_untold(wanted);
+        if let Ok(transition) = &made
+            && self.recorder.listeners.is_on()
+        {
+            self.tell(transition);
+        }
+        made
+    }
+
+    /// Tells whoever listens of a transition.
+    #[cold]
+    fn tell(&self, transition: &Transition<'_>) {
+        let source = Arc::as_ptr(&self.machine).addr() as u64;
+        for (listener, suppressed) in
+            self.recorder.listeners.who_wants(Topic::Transition, source, self.recorder.clock.ticks())
+        {
+            listener.moved(&Moved {
+                machine: self.machine(),
+                entity: self.id(),
+                from: transition.from(),
+                to: transition.to(),
+                trigger: transition.trigger(),
+                time_in_state: transition.time_in_state(),
+                suppressed,
+            });
+        }
+    }
+
+    fn attempt_untold(&self, wanted: Wanted<'_>) -> Result<Transition<'_>, TransitionError> {
         if self.recorder.is_inherited() {
             return Err(self.refused(self.state_number(), wanted, Refusal::Inherited));
         }
