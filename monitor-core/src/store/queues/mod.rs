@@ -216,7 +216,7 @@ impl Queue {
             let Some(stripe) = held.as_deref_mut() else { continue };
             stripe.turn(anchor.ticks);
             stripe.waits.copy_to(&mut waits);
-            sum.add(stripe);
+            sum.add(stripe, anchor.ticks);
             drop(held);
             for (number, counts) in &waits.octaves {
                 sum.waiting.add_octave(*number, counts);
@@ -263,7 +263,7 @@ struct Sum {
 
 impl Sum {
     /// Copies numbers only: the lock of the stripe is held.
-    fn add(&mut self, stripe: &Stripe) {
+    fn add(&mut self, stripe: &Stripe, now: u64) {
         let (sum, more) = (&mut self.counts, &stripe.counts);
         sum.depth += more.depth;
         sum.in_process += more.in_process;
@@ -277,7 +277,7 @@ impl Sum {
         self.waited_ns = self.waited_ns.saturating_add(stripe.waits.sum_ns);
         self.longest_ns = self.longest_ns.max(stripe.waits.longest_ns);
         for (sum, whole) in [(&mut self.minute, MINUTE), (&mut self.five_minutes, FIVE_MINUTES)] {
-            let recent = stripe.slices.recent(whole, more.sums());
+            let recent = stripe.slices.recent(whole, now, more.sums());
             sum.iter_mut().zip(recent).for_each(|(sum, more)| *sum += more);
         }
     }
