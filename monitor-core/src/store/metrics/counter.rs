@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::reentry::unless_inside;
 use crate::base::lane::lane;
 use crate::base::padded::Padded;
 use crate::base::stripes::{self, stripes};
+use crate::store::reentry::unless_inside;
 
 #[derive(Debug)]
 pub(crate) struct Counter {

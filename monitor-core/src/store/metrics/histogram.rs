@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::reentry::unless_inside;
 use crate::base::float_buckets::{OctaveNumber, STEPS, locate};
 use crate::base::lane::lane;
 use crate::base::padded::Padded;
 use crate::base::stripes::{add, stripes};
 use crate::model::Distribution;
+use crate::store::reentry::unless_inside;
 
 /// Places for octaves in a stripe.
 const NEAR: usize = 64;
