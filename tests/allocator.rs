@@ -10,7 +10,8 @@ use std::thread;
 
 use metrics::{Counter, Histogram, Key, Level, Metadata, Recorder};
 use monitor_core::{
-    Entity, MetricStats, MetricsRecorder, Monitor, OperationIdError, Refusal, TrackFuture, monitor, track_operation,
+    CacheKind, Entity, MetricStats, MetricsRecorder, Monitor, OperationIdError, Queue, Refusal, TrackFuture, monitor,
+    track_operation,
 };
 use tests::{block_on, counts, edge, local, stats, yield_once};
 
@@ -57,12 +58,23 @@ fn count_by_metrics(layout: Layout) {
     }
 }
 
+/// A queue whose items each allocation lets through, and a cache that it asks, once there are any.
+static QUEUED: OnceLock<(Queue, CacheKind)> = OnceLock::new();
+
+fn count_by_queue_and_cache() {
+    if let Some((queue, kind)) = QUEUED.get() {
+        kind.hit();
+        queue.enqueued().start().requeue().start().succeed();
+    }
+}
+
 // SAFETY: the memory is the system allocator's; counting changes nothing of it.
 unsafe impl GlobalAlloc for Tracked {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note_allocation();
         move_on();
         count_by_metrics(layout);
+        count_by_queue_and_cache();
         begin_and_end();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
@@ -127,6 +139,36 @@ fn metrics_that_the_allocator_writes() {
     let of = |name: &str| snapshot.metrics().iter().filter(|metric| metric.name == name).collect::<Vec<_>>();
     assert!(of("new").iter().all(|metric| metric.counter() == Some(2)) && of("new").len() == 500);
     assert!(of("by_name")[0].counter().is_some() && of("sizes")[0].histogram().unwrap().count() > 1_000);
+}
+
+/// The memory that a queue asks for leads back to it: what comes meanwhile is let through uncounted, and its figures agree.
+fn a_queue_and_a_cache_that_the_allocator_uses() {
+    const THREADS: u64 = 3;
+    let local = local();
+    let (queue, kind) = (local.queue("allocations"), local.cache("arena").kind("get"));
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    assert!(QUEUED.set((queue.clone(), kind)).is_ok());
+    thread::scope(|threads| {
+        for _ in 0..THREADS {
+            threads.spawn(|| {
+                let waiting: Vec<_> = (0..1_000).map(|_| queue.enqueued()).collect();
+                for ticket in waiting {
+                    drop(Box::new(0));
+                    ticket.start().succeed();
+                }
+                let _ = local.snapshot();
+            });
+        }
+    });
+    let stats = queue.stats();
+    let hits = local.cache("arena").stats().hits;
+    let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert_eq!((stats.depth, stats.in_process, stats.failed, stats.discarded), (0, 0, 0, 0));
+    assert!(stats.enqueued == stats.processed && stats.enqueued > THREADS * 2_000, "{stats:?}");
+    assert!(hits > THREADS * 1_000 && hits <= made && hits + 100 > made, "{hits} of {made}");
+    let lost = local.snapshot().monitor().reentrant_calls;
+    let least = stats.processed + stats.requeued;
+    assert!(lost > 0 && (least - lost..=least).contains(&stats.waiting.count()), "{lost} {stats:?}");
 }
 
 /// A program of its own, so that nobody but this thread allocates while it counts.
@@ -215,5 +257,6 @@ fn main() {
     a_state_machine_that_the_allocator_uses();
     metrics_that_the_allocator_writes();
     operations_by_id_that_the_allocator_uses();
+    a_queue_and_a_cache_that_the_allocator_uses();
     println!("test a_tracked_allocator_neither_recurses_nor_deadlocks ... ok");
 }

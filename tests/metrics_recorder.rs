@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit, counter,
-    describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
+    counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder,
 };
 use monitor_core::testing::assert_metric;
 use monitor_core::{Distribution, MetricKind, MetricStats, MetricsRecorder, Monitor, Snapshot};
@@ -324,14 +324,12 @@ fn a_recorder_beside_it_that_panics_harms_nobody() {
     let recorder = ours.metrics_recorder();
     let recorder = recorder.beside(Panics { when_asked: true }).beside(Panics { when_asked: false });
     let recorder = recorder.beside(last.metrics_recorder());
-    let panicked = ours.scope(|| {
-        panics(|| {
-            with_local_recorder(&recorder, || {
-                describe_counter!("a", "described");
-                counter!("a").increment(2);
-                counter!("a").absolute(5);
-            });
-        })
+    let panicked = panics(|| {
+        with_local_recorder(&recorder, || {
+            describe_counter!("a", "described");
+            counter!("a").increment(2);
+            counter!("a").absolute(5);
+        });
     });
     assert!(!panicked);
     for monitor in [&ours, &last] {
@@ -339,6 +337,66 @@ fn a_recorder_beside_it_that_panics_harms_nobody() {
     }
     // Asked for a description and for two handles, and two writes.
     assert_eq!(ours.snapshot().monitor().callbacks_panicked, 5);
+}
+
+/// What a panic may carry: it panics once more when it is dropped.
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("on purpose, again");
+    }
+}
+
+impl GaugeFn for PanicsWhenDropped {
+    fn increment(&self, _: f64) {
+        std::panic::panic_any(PanicsWhenDropped);
+    }
+
+    fn decrement(&self, _: f64) {}
+
+    fn set(&self, _: f64) {}
+}
+
+/// Gives out that gauge, and never lets go of it.
+struct GivesIt(Arc<PanicsWhenDropped>);
+
+impl Recorder for GivesIt {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        std::panic::panic_any(PanicsWhenDropped);
+    }
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::clone(&self.0))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[test]
+fn nor_does_what_a_panic_of_it_carries() {
+    let local = local();
+    let kept = std::mem::ManuallyDrop::new(Arc::new(PanicsWhenDropped));
+    let recorder = local.metrics_recorder().beside(GivesIt(Arc::clone(&kept)));
+    let panicked = panics(|| {
+        with_local_recorder(&recorder, || {
+            describe_gauge!("a", "described");
+            gauge!("a").increment(2.0);
+        });
+    });
+    assert!(!panicked);
+    assert_metric(&local.snapshot(), "a", &[]).gauge(2.0).description("described");
+    assert_eq!(local.snapshot().monitor().callbacks_panicked, 2);
 }
 
 /// Uses the facade from within the recorder that is told, as a recorder with metrics of its own does.

@@ -275,6 +275,41 @@ fn figures_agree_at_every_moment_while_threads_count_and_are_exact_in_the_end() 
     assert_eq!(queue.stats().waiting.count(), 5 * fifth);
 }
 
+/// More threads than there are stripes, one after the other and many at a time, each leaving work for others: tickets that
+/// wait, that are forgotten, that go round and round.
+#[test]
+fn figures_agree_while_threads_come_and_go_and_tickets_are_forgotten() {
+    const THREADS: u64 = 3_000;
+    const AT_ONCE: u64 = 100;
+    let local = local();
+    let queue = local.queue("busy");
+    let left = Mutex::new(Vec::new());
+    for _ in 0..THREADS / AT_ONCE {
+        thread::scope(|threads| {
+            for n in 0..AT_ONCE {
+                let (queue, left) = (&queue, &left);
+                threads.spawn(move || {
+                    left.lock().unwrap().extend([queue.enqueued(), queue.enqueued()]);
+                    std::mem::forget(queue.enqueued());
+                    std::mem::forget(queue.enqueued().start());
+                    let taken = left.lock().unwrap().pop().unwrap();
+                    let again = (0..5).fold(taken, |ticket, _| ticket.start().requeue());
+                    if n % 2 == 0 { again.start().set_failed() } else { again.start().succeed() }
+                });
+            }
+            for _ in 0..20 {
+                agrees_with_itself(&queue.stats());
+            }
+        });
+    }
+    drop(left);
+    let stats = queue.stats();
+    agrees_with_itself(&stats);
+    assert_eq!((stats.depth, stats.in_process, stats.discarded), (THREADS, THREADS, THREADS));
+    assert_eq!((stats.enqueued, stats.failed, stats.requeued), (THREADS * 4, THREADS / 2, THREADS * 5));
+    assert_eq!((stats.last_minute.enqueued, stats.last_minute.ended), (THREADS * 4, THREADS));
+}
+
 #[test]
 fn handles_of_one_name_are_one_queue() {
     let local = local();

@@ -24,6 +24,16 @@ pub(crate) fn stripes() -> usize {
     }
 }
 
+/// Adds to a sum that stays at `u64::MAX` once it is there.
+#[inline(always)]
+pub(crate) fn add(sum: &AtomicU64, n: u64) {
+    // Looked at first: one that is full must not start again even for a moment, in which somebody may read it.
+    let is_full = sum.load(Ordering::Relaxed).checked_add(n).is_none();
+    if is_full || sum.fetch_add(n, Ordering::Release).checked_add(n).is_none() {
+        sum.store(u64::MAX, Ordering::Release);
+    }
+}
+
 /// `N` sums. An addition is one locked one on a cache line that hardly any other thread writes, some 5 ns. A sum stays
 /// at the largest number rather than start again.
 #[derive(Debug)]
@@ -44,10 +54,7 @@ impl<const N: usize> Striped<N> {
     #[inline(always)]
     pub(crate) fn add(&self, which: usize, n: u64) {
         let Some(sum) = self.stripes.get(lane() & self.mask).and_then(|stripe| stripe.get(which)) else { return };
-        let before = sum.fetch_add(n, Ordering::Release);
-        if before.checked_add(n).is_none() {
-            sum.store(u64::MAX, Ordering::Release);
-        }
+        add(sum, n);
     }
 
     /// The stripes added up.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use smallvec::SmallVec;
@@ -13,7 +14,6 @@ use smallvec::SmallVec;
 use crate::base::Error;
 use crate::model::MetricKind;
 use crate::monitor::Monitor;
-use crate::record::failure::count_panicked_callback;
 use crate::record::local::watch_forks;
 use crate::store::metrics::{Counter, Gauge, Handle, Histogram};
 
@@ -96,7 +96,7 @@ impl MetricsRecorder {
     /// several times. A handle then costs what all of them cost.
     ///
     /// A panic in the other one is contained and counted in
-    /// [`callbacks_panicked`](crate::MonitorStats::callbacks_panicked).
+    /// [`callbacks_panicked`](crate::MonitorStats::callbacks_panicked) of this one's monitor.
     ///
     /// ```
     /// use monitor_core::Monitor;
@@ -141,21 +141,30 @@ impl MetricsRecorder {
     /// Tells the others. No lock is held.
     fn tell(&self, tell: impl Fn(&dyn Recorder)) {
         for other in &self.others {
-            let _ = contained(|| tell(&**other));
+            let _ = contained(&self.monitor, || tell(&**other));
         }
     }
 
     /// The handles of the others.
     fn ask<H>(&self, ask: impl Fn(&dyn Recorder) -> H) -> Handles<H> {
-        self.others.iter().filter_map(|other| contained(|| ask(&**other))).collect()
+        self.others.iter().filter_map(|other| contained(&self.monitor, || ask(&**other))).collect()
     }
 }
 
 type Handles<H> = SmallVec<[H; 2]>;
 
-/// Calls code of another recorder.
-fn contained<R>(f: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(f)).inspect_err(|_| count_panicked_callback()).ok()
+/// Calls code of another recorder. A panic in it is counted in the monitor that it is told beside, whatever this thread
+/// records into.
+fn contained<R>(monitor: &Monitor, f: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(done) => Some(done),
+        Err(payload) => {
+            // What a panic carries may itself panic when dropped.
+            std::mem::forget(payload);
+            monitor.recorder().counts.callbacks_panicked.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
 }
 
 impl Recorder for MetricsRecorder {
@@ -183,7 +192,7 @@ impl Recorder for MetricsRecorder {
             return ours;
         }
         let others = self.ask(|other| other.register_counter(key, metadata));
-        metrics::Counter::from_arc(Arc::new(All { ours, others }))
+        metrics::Counter::from_arc(Arc::new(All { ours, others, monitor: self.monitor.clone() }))
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
@@ -195,7 +204,7 @@ impl Recorder for MetricsRecorder {
             return ours;
         }
         let others = self.ask(|other| other.register_gauge(key, metadata));
-        metrics::Gauge::from_arc(Arc::new(All { ours, others }))
+        metrics::Gauge::from_arc(Arc::new(All { ours, others, monitor: self.monitor.clone() }))
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
@@ -207,7 +216,7 @@ impl Recorder for MetricsRecorder {
             return ours;
         }
         let others = self.ask(|other| other.register_histogram(key, metadata));
-        metrics::Histogram::from_arc(Arc::new(All { ours, others }))
+        metrics::Histogram::from_arc(Arc::new(All { ours, others, monitor: self.monitor.clone() }))
     }
 }
 
@@ -260,6 +269,8 @@ impl HistogramFn for Histogram {
 struct All<H> {
     ours: H,
     others: Handles<H>,
+    /// Where panics of the others are counted.
+    monitor: Monitor,
 }
 
 impl<H> All<H> {
@@ -268,7 +279,7 @@ impl<H> All<H> {
     fn each(&self, write: impl Fn(&H)) {
         write(&self.ours);
         for other in &self.others {
-            let _ = contained(|| write(other));
+            let _ = contained(&self.monitor, || write(other));
         }
     }
 }

@@ -55,7 +55,9 @@ fn of_cache(cache: &CacheStats) -> Vec<String> {
     let mut cells = lookups(cache.hits, cache.misses, rates, cache.last_minute.lookups_per_second());
     cells.extend([
         cache.entries.map_or_else(String::new, format_count),
-        cache.fill().map_or_else(String::new, format_percent),
+        cache
+            .fill()
+            .map_or_else(String::new, |full| if full > 1.0 { ">100 %".to_owned() } else { format_percent(full) }),
         cache.memory_bytes.map_or_else(String::new, |bytes| format_bytes(to_f64(bytes))),
         count(cache.inserted),
         count(cache.evicted),
@@ -98,6 +100,12 @@ mod tests {
         }
         assert!(rows[1].starts_with("  get ") && rows[1].contains("94.1 %"), "{text}");
         assert!(rows[2].starts_with("  get_many ") && rows[2].contains("66.7 %"), "{text}");
+    }
+
+    #[test]
+    fn one_that_holds_more_than_it_can_is_more_than_full() {
+        let full = |entries| shown(&[CacheStats { entries: Some(entries), ..example("users") }], false);
+        assert!(full(100).contains("  100 %") && full(101).contains(" >100 %"), "{}", full(101));
     }
 
     #[test]

@@ -144,8 +144,13 @@ pub(crate) fn sort(metrics: &mut [MetricStats]) {
 /// The first of that name with exactly these labels, in any order.
 pub(super) fn find<'a>(metrics: &'a [MetricStats], name: &str, labels: &[(&str, &str)]) -> Option<&'a MetricStats> {
     let name = bounded_name(name);
-    let labels: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-        labels.iter().map(|(key, value)| (label_key(key), bounded_value(value))).collect();
+    // In the order in which a recorder takes them: of several with one key the same one stays.
+    let mut given = labels.to_vec();
+    given.sort_by_key(|(key, _)| *key);
+    let mut labels: Vec<(Cow<'_, str>, Cow<'_, str>)> =
+        given.iter().map(|(key, value)| (label_key(key), bounded_value(value))).collect();
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    labels.dedup_by(|later, first| later.0 == first.0);
     metrics.iter().filter(|metric| metric.name == *name && metric.labels.len() == labels.len()).find(|metric| {
         labels.iter().all(|(key, value)| metric.labels.get(&**key).is_some_and(|found| *found == **value))
     })
@@ -240,5 +245,7 @@ mod tests {
         assert_eq!(count(&[]), Some(1));
         assert_eq!((count(&[("y.z", "2"), ("x", "1")]), count(&[("x", "1"), ("y_z", "2")])), (Some(2), Some(2)));
         assert_eq!((count(&[("x", "1")]), count(&[("x", "1"), ("y_z", "3")])), (None, None));
+        // Of several with one key the first stays, as where it is counted.
+        assert_eq!((count(&[("x", "1"), ("x", "1")]), count(&[("x", "1"), ("y_z", "2"), ("x", "3")])), (None, Some(2)));
     }
 }

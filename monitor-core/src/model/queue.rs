@@ -166,15 +166,17 @@ impl QueueStats {
     }
 
     /// How long the backlog takes if items leave as fast as they did in the last minute (in the last five if none did in
-    /// that one) and no further ones come. Zero without a backlog; `None` when nothing has left for five minutes, or it
-    /// would take over a year. Compare the rates of [`last_minute`](Self::last_minute) to see whether it grows.
+    /// that one) and no further ones come. Zero without a backlog; `None` when nothing has left for five minutes, no
+    /// time has passed since the queue was made, or it would take over a year. Compare the rates of [`last_minute`](Self::last_minute) to see whether it grows.
     #[must_use]
     pub fn drain_time(&self) -> Option<Duration> {
         let backlog = self.backlog();
         if backlog == 0 {
             return Some(Duration::ZERO);
         }
-        let recent = [self.last_minute, self.last_five_minutes].into_iter().find(|recent| recent.left() > 0)?;
+        let recent = [self.last_minute, self.last_five_minutes]
+            .into_iter()
+            .find(|recent| recent.left() > 0 && !recent.window.is_zero())?;
         let time = recent.window.as_secs_f64() * to_f64(backlog) / to_f64(recent.left());
         Duration::try_from_secs_f64(time).ok().filter(|time| *time <= LONGEST_DRAIN)
     }
@@ -285,6 +287,9 @@ mod tests {
         assert!(slower.drain_time() > queue.drain_time(), "{:?}", slower.drain_time());
         let stuck = QueueStats { last_minute: nothing, last_five_minutes: nothing, ..queue.clone() };
         assert_eq!(stuck.drain_time(), None);
+        let no_time = QueueRecent { window: Duration::ZERO, ..queue.last_minute };
+        let just_made = QueueStats { last_minute: no_time, last_five_minutes: no_time, ..queue.clone() };
+        assert_eq!(just_made.drain_time(), None);
         let for_ever = QueueStats { depth: u64::MAX, ..queue };
         assert_eq!((for_ever.drain_time(), for_ever.backlog()), (None, u64::MAX));
     }

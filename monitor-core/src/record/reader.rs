@@ -348,7 +348,9 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
             .collect(),
         stack_overflows: sum(|shard| shard.losses.stack_overflows.get()),
         task_overflows: sum(|shard| shard.losses.task_overflows.get()),
-        reentrant_calls: load(&counts.reentrant_calls).saturating_add(metrics.reentrant),
+        reentrant_calls: load(&counts.reentrant_calls)
+            .saturating_add(metrics.reentrant)
+            .saturating_add(recorder.stores.queues.reentrant()),
         callbacks_panicked: load(&counts.callbacks_panicked),
         jobs_unlisted,
         jobs_displaced,

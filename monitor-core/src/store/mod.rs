@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod named;
 pub(crate) mod progress;
 pub(crate) mod queues;
+mod reentry;
 mod slices;
 pub(crate) mod states;
 

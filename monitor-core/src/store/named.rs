@@ -55,8 +55,12 @@ impl<T: HasName, const MOST: usize> Named<T, MOST> {
 
     /// `None` if there is no place left for it.
     fn add(&self, name: &str, make: &impl Fn(&str) -> T) -> Option<(Arc<T>, usize)> {
-        if name == OVERFLOW || self.places.last().is_none_or(|last| last.get().is_some()) {
+        if name == OVERFLOW {
             return None;
+        }
+        if self.places.last().is_none_or(|last| last.get().is_some()) {
+            // Another thread may just have taken the last place, for this very name.
+            return self.find(name);
         }
         // Made before the lock is taken, since it asks for memory, and freed after it if another thread was faster.
         let made = Arc::new(make(name));
@@ -147,5 +151,21 @@ mod tests {
         let names: std::collections::BTreeSet<_> = named.all().into_iter().cloned().collect();
         assert_eq!((names.len(), named.all().len()), (9, 9));
         assert_eq!(named.over(), 8 * 4);
+    }
+
+    #[test]
+    fn the_last_place_is_found_by_all_who_ask_for_its_name_at_once() {
+        for _ in 0..2_000 {
+            let named = Named::<String, 1>::default();
+            let all_here = std::sync::Barrier::new(2);
+            let ask = || {
+                all_here.wait();
+                named.find_or_add("last", str::to_owned).1
+            };
+            std::thread::scope(|scope| {
+                let other = scope.spawn(ask);
+                assert_eq!((ask(), other.join().unwrap(), named.over()), (0, 0, 0));
+            });
+        }
     }
 }

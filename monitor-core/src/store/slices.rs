@@ -99,10 +99,15 @@ impl<const N: usize> Slices<N> {
         (number % KEPT as u64) as usize
     }
 
-    /// What came in the slice that runs and the `whole` ones before it, of sums that are these now.
-    pub(crate) fn recent(&self, whole: u64, sums: [u64; N]) -> [u64; N] {
+    /// What came since the beginning of the `whole` slices before that of the reader's time, of sums that are these now.
+    ///
+    /// Whoever counts may have begun a further slice since the reader looked at the clock: what is told begins where
+    /// [`Slicing::recent_time`] says for that time, as long as it is kept.
+    pub(crate) fn recent(&self, whole: u64, now: u64, sums: [u64; N]) -> [u64; N] {
         let mut counts = sums;
-        if let Some(before) = self.sums.get(Self::place(first_of(self.number, whole))) {
+        let oldest = first_of(self.number, KEPT as u64 - 1);
+        let first = first_of(self.slicing.number(now).min(self.number), whole).max(oldest);
+        if let Some(before) = self.sums.get(Self::place(first)) {
             for (count, before) in counts.iter_mut().zip(before) {
                 *count = count.saturating_sub(*before);
             }
@@ -131,7 +136,7 @@ mod tests {
             slices.turn(clock.ticks(), || [second]);
             for whole in [0, MINUTE, FIVE_MINUTES] {
                 let from = (second / 5).saturating_sub(whole) * 5;
-                assert_eq!(slices.recent(whole, [second + 1]), [second + 1 - from], "{second} {whole}");
+                assert_eq!(slices.recent(whole, clock.ticks(), [second + 1]), [second + 1 - from], "{second} {whole}");
                 let time = slices.slicing.recent_time(whole, &clock.anchor());
                 assert_eq!(time, Duration::from_secs(second - from));
             }
@@ -145,7 +150,25 @@ mod tests {
         for rest in [Duration::from_secs(66), Duration::from_mins(6), Duration::from_hours(1_000), Duration::MAX] {
             manual.advance(rest);
             slices.turn(clock.ticks(), || [7]);
-            assert_eq!(slices.recent(MINUTE, [8]), [1], "{rest:?}");
+            assert_eq!(slices.recent(MINUTE, clock.ticks(), [8]), [1], "{rest:?}");
+        }
+    }
+
+    /// A snapshot takes the time once, and reads for a while after it.
+    #[test]
+    fn a_reader_whose_time_is_that_of_a_slice_before_sees_what_its_window_says() {
+        let (mut slices, clock, manual) = slices();
+        let (mut sum, mut earlier) = (0, None);
+        for _ in 0..1_000 {
+            let anchor = clock.anchor();
+            let before = (anchor.ticks, slices.slicing.recent_time(MINUTE, &anchor));
+            let (ticks, window) = earlier.replace(before).unwrap_or(before);
+            slices.turn(clock.ticks(), || [sum]);
+            sum += 1;
+            // One came each second, up to now, and each is there from the edge on.
+            let late = clock.nanos_between(ticks, clock.ticks()) / 1_000_000_000;
+            assert_eq!(slices.recent(MINUTE, ticks, [sum]), [window.as_secs() + late + 1], "{sum}");
+            manual.advance(Duration::from_secs(1));
         }
     }
 
@@ -153,6 +176,6 @@ mod tests {
     fn a_reading_from_before_the_origin_changes_nothing() {
         let (mut slices, ..) = slices();
         slices.turn(0, || [9]);
-        assert_eq!(slices.recent(MINUTE, [1]), [1]);
+        assert_eq!(slices.recent(MINUTE, 0, [1]), [1]);
     }
 }

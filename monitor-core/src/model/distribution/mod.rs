@@ -37,7 +37,7 @@ use crate::base::float_buckets::{self, OctaveNumber, STEPS};
 ///
 /// `{"version":1,"sum":"…","min":"…","max":"…","not_finite":0,"buckets":[[index,count],…]}`, the buckets in use in the order
 /// of their values, the floats as text, since JSON numbers do not keep them whole; without values `min` and `max` are
-/// missing. `index` is 0 for zero, else 32 × the float's biased exponent + the top 5 bits of its mantissa, negative for
+/// missing; where there are values and they are missing or no numbers, they are read off the buckets. `index` is 0 for zero, else 32 × the float's biased exponent + the top 5 bits of its mantissa, negative for
 /// negative values. Reading back gives an equal value. An unknown version or an index off the scale is an error that says
 /// so.
 #[derive(Clone, PartialEq)]

@@ -57,10 +57,15 @@ impl<'de> Deserialize<'de> for Distribution {
             };
             all.add(octave, step, count);
         }
-        let [min, max] = [wire.min, wire.max].map(|end| end.map_or(f64::NAN, |end| end.0));
-        let ends = (if min.is_nan() { f64::INFINITY } else { min }, if max.is_nan() { f64::NEG_INFINITY } else { max });
-        let sum = if wire.sum.0.is_nan() { 0.0 } else { wire.sum.0 };
-        all.add_summary(sum, ends.0, ends.1, wire.not_finite);
+        all.not_finite = wire.not_finite;
+        let used = (all.cells().next(), all.cells().last());
+        if let (Some((first, _)), Some((last, _))) = used {
+            let said = |end: Option<Float>| end.map(|end| end.0).filter(|end| end.is_finite());
+            let min = said(wire.min).unwrap_or(float_buckets::bounds(first).0);
+            let max = said(wire.max).unwrap_or(float_buckets::bounds(last).1);
+            let sum = if wire.sum.0.is_nan() { 0.0 } else { wire.sum.0 };
+            all.add_summary(sum, min, max, 0);
+        }
         Ok(all)
     }
 }
@@ -78,6 +83,23 @@ mod tests {
         assert_eq!(serde_json::from_str::<Distribution>(&json).unwrap(), all);
         let none = serde_json::to_string(&Distribution::new()).unwrap();
         assert_eq!(serde_json::from_str::<Distribution>(&none).unwrap(), Distribution::new());
+    }
+
+    #[test]
+    fn extremes_that_are_missing_or_no_numbers_are_read_off_the_buckets() {
+        for ends in
+            ["", r#""min":"NaN","max":"NaN","#, r#""min":"-Inf","max":"+Inf","#, r#""min":"+Inf","max":"-Inf","#]
+        {
+            let json = format!(r#"{{"version":1,"sum":"4",{ends}"buckets":[[-32736,1],[32768,2]]}}"#);
+            let read: Distribution = serde_json::from_str(&json).unwrap();
+            let (min, max) = (read.min().unwrap(), read.max().unwrap());
+            assert!((-1.04..=-1.0).contains(&min) && (2.0..=2.07).contains(&max), "{ends} {min} {max}");
+            assert!((read.percentile(0.9).unwrap() - 2.0).abs() < 0.04, "{read:?}");
+            let again = serde_json::to_string(&read).unwrap();
+            assert_eq!(serde_json::from_str::<Distribution>(&again).unwrap(), read);
+        }
+        let none: Distribution = serde_json::from_str(r#"{"version":1,"sum":"7","min":"1","buckets":[]}"#).unwrap();
+        assert_eq!(none, Distribution::new());
     }
 
     #[test]

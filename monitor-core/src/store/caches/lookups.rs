@@ -75,7 +75,7 @@ impl Lookups {
         let mut slices = self.slices.lock();
         self.turn_to(&mut slices, now);
         let all = self.counts.sums();
-        Read { all, minute: slices.recent(MINUTE, all), five_minutes: slices.recent(FIVE_MINUTES, all) }
+        Read { all, minute: slices.recent(MINUTE, now, all), five_minutes: slices.recent(FIVE_MINUTES, now, all) }
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::reentry::unless_inside;
 use crate::base::lane::lane;
 use crate::base::padded::Padded;
-use crate::base::stripes::stripes;
+use crate::base::stripes::{self, stripes};
+use crate::store::reentry::unless_inside;
 
 #[derive(Debug)]
 pub(crate) struct Counter {
@@ -38,11 +38,7 @@ impl Counter {
     /// Counts. A sum that reaches `u64::MAX` stays there.
     #[inline(always)]
     pub(crate) fn add(&self, n: u64) {
-        let sum = self.stripe();
-        let before = sum.fetch_add(n, Ordering::Release);
-        if before.checked_add(n).is_none() {
-            sum.store(u64::MAX, Ordering::Release);
-        }
+        stripes::add(self.stripe(), n);
     }
 
     #[inline(always)]
@@ -116,6 +112,21 @@ mod tests {
         }
         counter.at_least(5);
         assert_eq!(counter.read(), u64::MAX);
+    }
+
+    #[test]
+    fn whoever_looks_at_one_that_is_full_sees_it_full() {
+        let (counter, done) = (Counter::new(), std::sync::atomic::AtomicBool::new(false));
+        counter.add(u64::MAX);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(counter.read(), u64::MAX);
+                }
+            });
+            (0..2_000_000).for_each(|_| counter.add(1));
+            done.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::reentry::unless_inside;
 use crate::base::float_buckets::{OctaveNumber, STEPS, locate};
 use crate::base::lane::lane;
 use crate::base::padded::Padded;
-use crate::base::stripes::stripes;
+use crate::base::stripes::{add, stripes};
 use crate::model::Distribution;
+use crate::store::reentry::unless_inside;
 
 /// Places for octaves in a stripe.
 const NEAR: usize = 64;
@@ -167,9 +167,15 @@ impl Histogram {
         for octave in self.far.get().iter().flat_map(|far| far.iter()).filter_map(OnceBox::get) {
             all.add_octave(octave.number, &octave.read());
         }
+        // Of a first value that is on its way to its bucket the rest may be here already.
+        let none = all.is_empty();
         // After the buckets: the extremes of every value that was seen in one are here by then.
         for stripe in self.stripes.iter().filter_map(OnceBox::get) {
-            let [sum, min, max] = [&stripe.sum, &stripe.min, &stripe.max].map(read);
+            let [sum, min, max] = if none {
+                [0.0, f64::INFINITY, f64::NEG_INFINITY]
+            } else {
+                [&stripe.sum, &stripe.min, &stripe.max].map(read)
+            };
             all.add_summary(sum, min, max, stripe.not_finite.load(Ordering::Relaxed));
         }
         all
@@ -215,15 +221,6 @@ impl Octave {
 const fn near(number: OctaveNumber) -> usize {
     let below = if number < 0 { NEAR / 2 } else { 0 };
     (number.unsigned_abs() as usize ^ below) % NEAR
-}
-
-/// A count that reaches `u64::MAX` stays there.
-#[inline(always)]
-fn add(count: &AtomicU64, n: u64) {
-    let before = count.fetch_add(n, Ordering::Release);
-    if before.checked_add(n).is_none() {
-        count.store(u64::MAX, Ordering::Release);
-    }
 }
 
 #[inline(always)]
@@ -293,6 +290,16 @@ mod tests {
         let read = histogram.read();
         assert_eq!((read.count(), read.min(), read.max()), (20_000, Some(1.0), Some(1_019.0)));
         assert!((read.sum() - f64::from(20 * 500_500 + 190 * 1_000)).abs() < 1e-6, "{}", read.sum());
+    }
+
+    #[test]
+    fn a_first_value_that_is_not_counted_yet_is_in_no_figure() {
+        let histogram = Histogram::new();
+        let stripe = histogram.new_stripe(0).unwrap();
+        stripe.widen(3.0);
+        stripe.add_to_sum(3.0, 1);
+        add(&stripe.not_finite, 2);
+        assert_eq!(histogram.read(), [f64::NAN; 2].into_iter().collect());
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `counter`, `gauge`, `histogram` | one metric with one set of labels, as threads write it |
 //! | `registry` | which there are, and the caps on them |
-//! | `reentry` | that what asks for memory does not run inside itself |
 //!
 //! Here: the metrics of a monitor, found, described and read. Names and label sets are capped as those of operations are, and what is over a cap shares one
 //! metric `(overflow)` of each kind, or the label set `overflow="true"`, and is counted. A metric lives as long as anybody
@@ -13,7 +12,6 @@
 mod counter;
 mod gauge;
 mod histogram;
-mod reentry;
 mod registry;
 
 use std::sync::Arc;
@@ -25,10 +23,10 @@ use parking_lot::RwLock;
 pub(crate) use self::counter::Counter;
 pub(crate) use self::gauge::Gauge;
 pub(crate) use self::histogram::Histogram;
-use self::reentry::unless_inside;
 pub(crate) use self::registry::LabelRefs;
 use self::registry::{Cap, Identity, Registry, Series, sort_labels};
 use super::MetricTotals;
+use super::reentry::unless_inside;
 use crate::base::names::{bounded_name, truncated};
 use crate::model::{MetricKind, MetricStats, MetricValue, sort_metrics};
 

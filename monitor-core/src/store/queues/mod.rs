@@ -15,6 +15,7 @@ mod stripe;
 mod waits;
 
 use std::panic::RefUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -23,6 +24,7 @@ pub(crate) use self::stripe::End;
 use self::stripe::{Counts, Memory, Need, Place, Stripe};
 use self::waits::Copied;
 use super::named::{HasName, Named};
+use super::reentry::unless_inside;
 use super::slices::{FIVE_MINUTES, MINUTE, Slicing};
 use crate::base::clock::{Anchor, Clock};
 use crate::base::lane::lane;
@@ -42,6 +44,11 @@ impl Queues {
     pub(crate) fn read(&self, anchor: &Anchor<'_>) -> Vec<QueueStats> {
         self.all().into_iter().map(|queue| queue.read(anchor)).collect()
     }
+
+    /// How often a queue was used from within its asking for memory, which counts less.
+    pub(crate) fn reentrant(&self) -> u64 {
+        self.all().into_iter().fold(0, |sum, queue| sum.saturating_add(queue.reentrant.load(Ordering::Relaxed)))
+    }
 }
 
 /// A stripe under its lock; `None` before it is first used.
@@ -56,6 +63,9 @@ pub(crate) struct Queue {
     /// A power of two less one.
     mask: usize,
     reported: Mutex<Reported>,
+    /// Items that came from the host's allocator while their thread asked it for memory for a queue: not counted, or
+    /// without their time.
+    reentrant: AtomicU64,
 }
 
 /// What the program says of a queue that lives elsewhere.
@@ -105,6 +115,7 @@ impl Queue {
             stripes: (0..stripes).map(|_| Padded(Mutex::new(None))).collect(),
             mask: stripes - 1,
             reported: Mutex::new(Reported::default()),
+            reentrant: AtomicU64::new(0),
         }
     }
 
@@ -114,7 +125,8 @@ impl Queue {
         u32::try_from(lane() & self.mask).unwrap_or(0)
     }
 
-    /// Does something under the lock of a stripe. What needs memory is done again when there is some.
+    /// Does something under the lock of a stripe. What needs memory is done again when there is some. `None` if it needs
+    /// some and is called by the host's allocator, which is just making it.
     #[inline(always)]
     fn with<R>(&self, stripe: u32, mut act: impl FnMut(&mut Stripe) -> Result<R, Need>) -> Option<R> {
         let place = self.stripes.get(stripe as usize)?;
@@ -126,7 +138,10 @@ impl Queue {
                 None => None,
             };
             drop(held);
-            self.provide(place, need);
+            if unless_inside(|| self.provide(place, need)).is_none() {
+                self.reentrant.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
         }
     }
 
@@ -165,8 +180,9 @@ impl Queue {
     pub(crate) fn start(&self, waiting: Waiting, clock: &Clock) -> Started {
         let Waiting { stripe, place } = waiting;
         let waited_ns = clock.nanos_between(place.since, clock.ticks());
+        let started = self.with(stripe, |held| held.start(place, waited_ns));
         // What is left over is freed here, with no lock held.
-        drop(self.with(stripe, |held| held.start(place, waited_ns)));
+        drop(started.or_else(|| self.with(stripe, |held| Ok(held.start_unmeasured(place)))));
         Started { stripe }
     }
 
@@ -189,7 +205,8 @@ impl Queue {
     /// Lets an item wait once more, from now on.
     pub(crate) fn requeue(&self, started: Started, clock: &Clock) -> Option<Waiting> {
         let (stripe, now) = (started.stripe, clock.ticks());
-        let place = self.with(stripe, |held| held.requeue(now))?;
+        let waits = self.with(stripe, |held| held.requeue(now));
+        let place = waits.or_else(|| self.with(stripe, |held| Ok(held.requeue_untimed(now))))?;
         Some(Waiting { stripe, place })
     }
 
@@ -216,7 +233,7 @@ impl Queue {
             let Some(stripe) = held.as_deref_mut() else { continue };
             stripe.turn(anchor.ticks);
             stripe.waits.copy_to(&mut waits);
-            sum.add(stripe);
+            sum.add(stripe, anchor.ticks);
             drop(held);
             for (number, counts) in &waits.octaves {
                 sum.waiting.add_octave(*number, counts);
@@ -263,7 +280,7 @@ struct Sum {
 
 impl Sum {
     /// Copies numbers only: the lock of the stripe is held.
-    fn add(&mut self, stripe: &Stripe) {
+    fn add(&mut self, stripe: &Stripe, now: u64) {
         let (sum, more) = (&mut self.counts, &stripe.counts);
         sum.depth += more.depth;
         sum.in_process += more.in_process;
@@ -277,7 +294,7 @@ impl Sum {
         self.waited_ns = self.waited_ns.saturating_add(stripe.waits.sum_ns);
         self.longest_ns = self.longest_ns.max(stripe.waits.longest_ns);
         for (sum, whole) in [(&mut self.minute, MINUTE), (&mut self.five_minutes, FIVE_MINUTES)] {
-            let recent = stripe.slices.recent(whole, more.sums());
+            let recent = stripe.slices.recent(whole, now, more.sums());
             sum.iter_mut().zip(recent).for_each(|(sum, more)| *sum += more);
         }
     }

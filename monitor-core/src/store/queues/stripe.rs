@@ -117,16 +117,19 @@ impl Stripe {
         let number = match joined {
             Joined::At(number) => number,
             Joined::NeedsRoom(room) => return Err(Need::Room(room)),
-            Joined::Full => {
-                if self.unplaced == 0 {
-                    self.unplaced_since = since;
-                }
-                self.unplaced += 1;
-                NO_PLACE
-            }
+            Joined::Full => return Ok(self.wait_untimed(since)),
         };
         self.counts.depth += 1;
         Ok(Place { number, since })
+    }
+
+    fn wait_untimed(&mut self, since: u64) -> Place {
+        if self.unplaced == 0 {
+            self.unplaced_since = since;
+        }
+        self.unplaced += 1;
+        self.counts.depth += 1;
+        Place { number: NO_PLACE, since }
     }
 
     #[inline(always)]
@@ -146,8 +149,14 @@ impl Stripe {
             return Err(Need::Octave(octave));
         }
         self.waits.record(waited_ns);
+        Ok(self.start_unmeasured(place))
+    }
+
+    /// Without the time that it has waited: there is no memory to be had for it.
+    #[inline(always)]
+    pub(super) fn start_unmeasured(&mut self, place: Place) -> Room {
         self.counts.in_process += 1;
-        Ok(self.leave(place))
+        self.leave(place)
     }
 
     /// Begins to process an item that has waited elsewhere.
@@ -174,9 +183,19 @@ impl Stripe {
 
     pub(super) fn requeue(&mut self, now: u64) -> Result<Place, Need> {
         let place = self.wait(now)?;
+        self.leave_processing_for_the_line();
+        Ok(place)
+    }
+
+    /// Without a place in the line: there is no memory to be had for it.
+    pub(super) fn requeue_untimed(&mut self, now: u64) -> Place {
+        self.leave_processing_for_the_line();
+        self.wait_untimed(now)
+    }
+
+    fn leave_processing_for_the_line(&mut self) {
         self.counts.in_process = self.counts.in_process.saturating_sub(1);
         self.counts.requeued += 1;
-        Ok(place)
     }
 
     pub(super) fn discard(&mut self, place: Place, now: u64) -> Room {

@@ -41,7 +41,9 @@ use crate::store::queues;
 /// share one named `(overflow)`, see [`MonitorStats::overflow_queues`](crate::MonitorStats::overflow_queues).
 ///
 /// While the monitor is switched off new tickets are not counted; those that are out are counted to their end. In a forked
-/// child inherited handles and tickets do nothing.
+/// child inherited handles and tickets do nothing. Used inside the host's global allocator, an item that comes while its
+/// thread asks for memory for a queue is not counted, or without its time, and that is counted in
+/// [`MonitorStats::reentrant_calls`](crate::MonitorStats::reentrant_calls).
 ///
 /// ```
 /// use monitor_core::Monitor;

@@ -1,7 +1,8 @@
 //! Keeps what asks for memory from running inside itself.
 //!
-//! The host's allocator may count with metrics. It is then called from within the first use of a counter, or under the
-//! lock of the names; a second first use in there would never end, and a second lock would wait for itself.
+//! The host's allocator may count with metrics, or items of a queue. It is then called from within the first use of a
+//! counter, or under the lock of the names; a second first use in there would never end, and a second lock would wait for
+//! itself.
 
 use std::cell::Cell;
 
@@ -11,7 +12,7 @@ thread_local! {
 }
 
 /// Runs what asks for memory; `None` if this thread is at it already.
-pub(super) fn unless_inside<R>(f: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn unless_inside<R>(f: impl FnOnce() -> R) -> Option<R> {
     struct Leave;
 
     impl Drop for Leave {
