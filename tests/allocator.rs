@@ -76,6 +76,7 @@ unsafe impl GlobalAlloc for Tracked {
         count_by_metrics(layout);
         count_by_queue_and_cache();
         begin_and_end();
+        read_all();
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -220,6 +221,30 @@ fn operations_by_id_that_the_allocator_uses() {
     assert_eq!(stats(&local, "inside").in_flight(), 0);
 }
 
+/// A monitor that each allocation reads, once it is switched on.
+static READ: OnceLock<Monitor> = OnceLock::new();
+
+fn read_all() {
+    if let Some(local) = READ.get()
+        && !ASKING.replace(true)
+    {
+        drop((local.snapshot(), local.active(), local.recent(10)));
+        ASKING.set(false);
+    }
+}
+
+/// The registry takes memory under its lock, and so does whoever reads.
+fn figures_that_the_allocator_reads() {
+    let local = local();
+    assert!(READ.set(local.clone()).is_ok());
+    local.scope(|| {
+        for n in 0..50 {
+            local.track(&format!("read {n}"), |op| op.add_items(1));
+        }
+    });
+    assert_eq!(local.snapshot().operations().iter().filter(|stats| stats.name.starts_with("read ")).count(), 50);
+}
+
 fn main() {
     // A deadlock is to end it, not to last. It takes a small part of this.
     #[cfg(unix)]
@@ -257,6 +282,7 @@ fn main() {
     a_state_machine_that_the_allocator_uses();
     metrics_that_the_allocator_writes();
     operations_by_id_that_the_allocator_uses();
+    figures_that_the_allocator_reads();
     a_queue_and_a_cache_that_the_allocator_uses();
     println!("test a_tracked_allocator_neither_recurses_nor_deadlocks ... ok");
 }

@@ -83,7 +83,6 @@ pub(crate) struct SnapshotParts {
     pub(crate) monitor: MonitorStats,
 }
 
-#[cfg(test)]
 impl SnapshotParts {
     /// Of a monitor that has recorded nothing for a second.
     pub(crate) fn empty() -> SnapshotParts {

@@ -128,7 +128,9 @@ impl Monitor {
 
     /// Everything that is known at this moment: an operation that has ended before is in it. Others go on meanwhile.
     ///
-    /// Costs about a microsecond for an operation and thread.
+    /// Costs about a microsecond for an operation and thread. Asked from within the program's global allocator while this
+    /// crate asks for memory, it is empty, as are [`active`](Self::active) and [`recent`](Self::recent), and that is
+    /// counted in [`MonitorStats::reentrant_calls`](crate::MonitorStats::reentrant_calls).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         reader::snapshot(&self.recorder())

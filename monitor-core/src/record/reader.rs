@@ -12,7 +12,8 @@ use super::edges::OTHER_CALLERS;
 use super::errors;
 use super::journal::RawRecord;
 use super::lineage::{Lineage, span_of};
-use super::quiet::quietly_or_not;
+use super::local::is_reentrant;
+use super::quiet::quietly;
 use super::recorder::{Recorder, Shard};
 use super::registry::{Cap, OVERFLOW, Series};
 use super::stack::{GROUND, is_stand_in};
@@ -23,9 +24,15 @@ use crate::model::{
     SnapshotParts, Totals,
 };
 
+/// Reads, unless this thread is in the midst of a slow path: then the program's allocator asks, which was called from
+/// there, and the lock that would be waited for may be this thread's own.
+fn outside<R>(read: impl FnOnce() -> R) -> Option<R> {
+    if is_reentrant() { None } else { quietly(read) }
+}
+
 /// Everything a recorder knows at this moment.
 pub(crate) fn snapshot(recorder: &Recorder) -> Snapshot {
-    quietly_or_not(|| take_snapshot(recorder))
+    outside(|| take_snapshot(recorder)).unwrap_or_else(|| Snapshot::new(SnapshotParts::empty()))
 }
 
 fn take_snapshot(recorder: &Recorder) -> Snapshot {
@@ -193,10 +200,11 @@ fn labels(series: &Series) -> Labels {
 
 /// What runs now.
 pub(crate) fn active_now(recorder: &Recorder) -> Vec<ActiveOperation> {
-    quietly_or_not(|| {
+    let read = outside(|| {
         let (series, _) = recorder.registered();
         active(recorder, &recorder.clock.anchor(), &series)
-    })
+    });
+    read.unwrap_or_default()
 }
 
 fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> Vec<ActiveOperation> {
@@ -281,14 +289,15 @@ fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> V
 
 /// The last individual records, newest first.
 pub(crate) fn recent(recorder: &Recorder, n: usize) -> Vec<OperationRecord> {
-    quietly_or_not(|| {
+    let read = outside(|| {
         let anchor = recorder.clock.anchor();
         let mut recent = recorder.recent.lock();
         for shard in recorder.shards.iter() {
             shard.drain(|ring| recent.take_in(ring));
         }
         recent.in_order().rev().take(n).map(|raw| record(recorder, raw, &anchor)).collect()
-    })
+    });
+    read.unwrap_or_default()
 }
 
 fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> OperationRecord {
