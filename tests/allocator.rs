@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
 
 use metrics::{Counter, Histogram, Key, Level, Metadata, Recorder};
@@ -16,6 +16,9 @@ use monitor_core::{
 use tests::{block_on, counts, edge, local, stats, yield_once};
 
 struct Tracked;
+
+/// Which of the cases is on: what an allocation leads to in one, it does not in the others.
+static NOW: AtomicU8 = AtomicU8::new(0);
 
 /// Allocations so far, for comparing.
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -35,7 +38,7 @@ thread_local! {
 }
 
 fn move_on() {
-    if let Some(entity) = MOVED.get()
+    if let Some(entity) = MOVED.get().filter(|_| NOW.load(Ordering::Relaxed) == 1)
         && !MOVING.replace(true)
     {
         let turned = entity.to(if entity.state() == "a" { "b" } else { "a" }).is_ok();
@@ -50,7 +53,7 @@ static BY_NAME: Key = Key::from_static_name("by_name");
 static METADATA: Metadata<'_> = Metadata::new("allocator", Level::INFO, None);
 
 fn count_by_metrics(layout: Layout) {
-    if let Some((recorder, counter, histogram)) = METRICS.get() {
+    if let Some((recorder, counter, histogram)) = METRICS.get().filter(|_| NOW.load(Ordering::Relaxed) == 2) {
         counter.increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a size in a histogram")]
         histogram.record(layout.size() as f64);
@@ -62,7 +65,7 @@ fn count_by_metrics(layout: Layout) {
 static QUEUED: OnceLock<(Queue, CacheKind)> = OnceLock::new();
 
 fn count_by_queue_and_cache() {
-    if let Some((queue, kind)) = QUEUED.get() {
+    if let Some((queue, kind)) = QUEUED.get().filter(|_| NOW.load(Ordering::Relaxed) == 3) {
         kind.hit();
         queue.enqueued().start().requeue().start().succeed();
     }
@@ -97,6 +100,7 @@ fn a_state_machine_that_the_allocator_uses() {
     let local = local();
     let builder = local.state_machine("memory").state("a").state("b").transition("a", "b").transition("b", "a");
     let machine = builder.build().unwrap();
+    NOW.store(1, Ordering::Relaxed);
     assert!(MOVED.set(machine.entity("moved").unwrap()).is_ok());
     let (before, turns) = (ALLOCATIONS.load(Ordering::Relaxed), TURNS.load(Ordering::Relaxed));
     for number in 0..1_000 {
@@ -118,6 +122,7 @@ fn metrics_that_the_allocator_writes() {
     let recorder = local.metrics_recorder();
     let kept = metrics::with_local_recorder(&recorder, || (metrics::counter!("kept"), metrics::histogram!("sizes")));
     let before = ALLOCATIONS.load(Ordering::Relaxed);
+    NOW.store(2, Ordering::Relaxed);
     assert!(METRICS.set((recorder.clone(), kept.0, kept.1)).is_ok());
     let work = || {
         metrics::with_local_recorder(&recorder, || {
@@ -150,6 +155,7 @@ fn a_queue_and_a_cache_that_the_allocator_uses() {
     let local = local();
     let (queue, kind) = (local.queue("allocations"), local.cache("arena").kind("get"));
     let before = ALLOCATIONS.load(Ordering::Relaxed);
+    NOW.store(3, Ordering::Relaxed);
     assert!(QUEUED.set((queue.clone(), kind)).is_ok());
     thread::scope(|threads| {
         for _ in 0..THREADS {
@@ -168,7 +174,7 @@ fn a_queue_and_a_cache_that_the_allocator_uses() {
     let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
     assert_eq!((stats.depth, stats.in_process, stats.failed, stats.discarded), (0, 0, 0, 0));
     assert!(stats.enqueued == stats.processed && stats.enqueued > THREADS * 2_000, "{stats:?}");
-    assert!(hits > THREADS * 1_000 && hits <= made && hits + 10_000 > made, "{hits} of {made}");
+    assert!(hits > THREADS * 1_000 && hits <= made && hits + 100 > made, "{hits} of {made}");
     let lost = local.snapshot().monitor().reentrant_calls;
     let least = stats.processed + stats.requeued;
     assert!(lost > 0 && (least - lost..=least).contains(&stats.waiting.count()), "{lost} {stats:?}");
@@ -185,7 +191,7 @@ thread_local! {
 }
 
 fn begin_and_end() {
-    if let Some(local) = BY_ID.get()
+    if let Some(local) = BY_ID.get().filter(|_| NOW.load(Ordering::Relaxed) == 4)
         && !ASKING.replace(true)
     {
         let begun = local.begin("of the allocator", "inside").start();
@@ -201,6 +207,7 @@ fn begin_and_end() {
 /// The table of operations by id takes memory under its lock.
 fn operations_by_id_that_the_allocator_uses() {
     let local = local();
+    NOW.store(4, Ordering::Relaxed);
     assert!(BY_ID.set(local.clone()).is_ok());
     for n in 0..500 {
         let id = format!("{n}");
@@ -227,7 +234,7 @@ fn operations_by_id_that_the_allocator_uses() {
 static READ: OnceLock<Monitor> = OnceLock::new();
 
 fn read_all() {
-    if let Some(local) = READ.get()
+    if let Some(local) = READ.get().filter(|_| NOW.load(Ordering::Relaxed) == 5)
         && !ASKING.replace(true)
     {
         drop((local.snapshot(), local.active(), local.recent(10)));
@@ -238,6 +245,7 @@ fn read_all() {
 /// The registry takes memory under its lock, and so does whoever reads.
 fn figures_that_the_allocator_reads() {
     let local = local();
+    NOW.store(5, Ordering::Relaxed);
     assert!(READ.set(local.clone()).is_ok());
     local.scope(|| {
         for n in 0..50 {
@@ -252,7 +260,7 @@ fn main() {
     #[cfg(unix)]
     // SAFETY: it only sets a timer.
     unsafe {
-        libc::alarm(120)
+        libc::alarm(60)
     };
     let local = local();
     local.scope(|| {
