@@ -11,7 +11,7 @@ use monitor_core::{FieldValue, Monitor, monitor};
 use tracing::{Level, info_span};
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
-use tracing_support::{MS, Stage, counts};
+use tracing_support::{Stage, counts};
 
 #[test]
 fn spans_are_chosen_by_level_and_filter_and_never_our_own() {
@@ -269,4 +269,63 @@ fn an_error_event_under_a_forgotten_guard_harms_nobody() {
     });
     let snapshot = stage.local.snapshot();
     assert_eq!((snapshot.errors()[0].count, snapshot.errors()[0].newest().unwrap().operation.as_deref()), (1, None));
+}
+
+#[test]
+fn status_and_description_may_be_said_one_by_one() {
+    let stage = Stage::plain();
+    stage.run(|| {
+        for description_first in [true, false] {
+            let span = info_span!(
+                "status",
+                otel.status_code = tracing::field::Empty,
+                otel.status_description = tracing::field::Empty
+            );
+            span.in_scope(|| ());
+            let describe = || span.record("otel.status_description", "timed out");
+            if description_first {
+                describe();
+            }
+            span.record("otel.status_code", "ERROR");
+            if !description_first {
+                describe();
+            }
+        }
+    });
+    assert_eq!(counts(&stage.local, "status"), (2, 0, 2, 0));
+    let snapshot = stage.local.snapshot();
+    let said: Vec<_> = snapshot.errors().iter().map(|group| (group.pattern.as_str(), group.count)).collect();
+    assert_eq!(said, [("timed out", 2)]);
+}
+
+#[test]
+fn an_event_and_a_status_are_one_error() {
+    let stage = Stage::plain();
+    stage.run(|| {
+        for event_first in [true, false] {
+            let span = info_span!("both", otel.status_code = tracing::field::Empty);
+            span.in_scope(|| {
+                if event_first {
+                    tracing::error!("refused");
+                }
+                span.record("otel.status_code", "ERROR");
+                if !event_first {
+                    tracing::error!("refused");
+                }
+            });
+        }
+    });
+    assert_eq!(counts(&stage.local, "both"), (2, 0, 2, 0));
+    let snapshot = stage.local.snapshot();
+    let said: Vec<_> = snapshot.errors().iter().map(|group| (group.pattern.as_str(), group.count)).collect();
+    assert_eq!(said, [("refused", 2)]);
+}
+
+#[test]
+fn a_field_that_tells_of_an_error_is_kept_where_it_is_listed() {
+    let error = std::io::Error::other("gone");
+    let stage = Stage::new(|layer| layer.fields(["error"]));
+    stage.run(|| info_span!("op", error = &error as &dyn std::error::Error).in_scope(|| ()));
+    assert_eq!(counts(&stage.local, "op"), (1, 0, 1, 0));
+    assert_eq!(stage.local.recent(1)[0].fields, [("error".to_owned(), FieldValue::Text("gone".into()))]);
 }
