@@ -272,6 +272,27 @@ fn an_error_event_under_a_forgotten_guard_harms_nobody() {
 }
 
 #[test]
+fn an_error_event_finds_its_operation_on_a_thread_of_another_monitor() {
+    let stage = Stage::plain();
+    let other = Monitor::builder().build().unwrap();
+    tracing::dispatcher::with_default(&stage.dispatch, || {
+        info_span!("bare").in_scope(|| tracing::error!("on no monitor's thread"));
+        other.scope(|| {
+            other.track("theirs", |_| info_span!("foreign").in_scope(|| tracing::error!("on another one's thread")));
+        });
+    });
+    let snapshot = stage.local.snapshot();
+    for (pattern, name) in [("on no monitor's thread", "bare"), ("on another one's thread", "foreign")] {
+        let group = snapshot.errors().iter().find(|group| group.pattern == pattern).unwrap();
+        let sample = group.newest().unwrap();
+        let record = stage.local.recent(9).into_iter().find(|record| record.name == name).unwrap();
+        assert_eq!((sample.operation.as_deref(), sample.operation_id), (Some(name), Some(record.id)));
+        assert_eq!((sample.span_id, sample.trace_id), (record.span_id, record.trace_id));
+    }
+    assert!(other.snapshot().errors().is_empty());
+}
+
+#[test]
 fn status_and_description_may_be_said_one_by_one() {
     let stage = Stage::plain();
     stage.run(|| {

@@ -529,3 +529,94 @@ fn a_thousand_tasks_keep_their_own_traces() {
     assert_eq!(snapshot.operation("task").unwrap().succeeded, 1_000);
     assert!(snapshot.active().is_empty());
 }
+
+#[test]
+fn spans_that_overlap_leave_their_parent_no_time_below_zero() {
+    let stage = Stage::plain();
+    stage.run(|| {
+        for _ in 0..3 {
+            let _around = info_span!("around").entered();
+            let (first, second) = (info_span!("first"), info_span!("second"));
+            let entered = first.enter();
+            stage.pass(2);
+            let entered_second = second.enter();
+            stage.pass(3);
+            drop(entered);
+            stage.pass(2);
+            drop(entered_second);
+            stage.pass(1);
+        }
+    });
+    assert_eq!((stage.times("first"), stage.times("second").0), ((15, 15, 15), 15));
+    let (total, _, own) = stage.times("around");
+    assert!(total == 24 && (0..=24).contains(&own), "{total} {own}");
+}
+
+#[test]
+fn a_span_made_in_a_scope_belongs_to_the_one_that_was_entered_before_it() {
+    let stage = Stage::plain();
+    dispatcher::with_default(&stage.dispatch, || {
+        info_span!("outer").in_scope(|| {
+            stage.local.scope(|| {
+                info_span!("inner").in_scope(|| stage.pass(1));
+                monitor().track("call", |_| info_span!("in_call").in_scope(|| ()));
+                Context::new_trace().in_context(|| info_span!("in_context").in_scope(|| ()));
+            });
+        });
+    });
+    let records = stage.local.recent(9);
+    let of = |name: &str| records.iter().find(|record| record.name == name).unwrap();
+    assert_eq!(of("inner").parent, Some(of("outer").id));
+    assert_eq!(of("inner").trace_id, of("outer").trace_id);
+    assert_eq!(of("in_call").parent, Some(of("call").id));
+    assert_eq!(of("in_context").parent, None);
+    assert_ne!(of("in_context").trace_id, of("outer").trace_id);
+}
+
+#[test]
+fn threads_that_end_while_a_span_is_entered_lose_nothing() {
+    let stage = Stage::plain();
+    let span = stage.run(|| info_span!("shared"));
+    for round in 0..50 {
+        // The memory by which a thread is told from others is likely the same each time.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                stage.run(|| {
+                    if round % 2 == 0 {
+                        mem::forget(span.enter());
+                    } else {
+                        span.in_scope(|| stage.pass(1));
+                    }
+                });
+            });
+        });
+    }
+    drop(span);
+    assert_eq!(counts(&stage.local, "shared"), (1, 1, 0, 0));
+    assert!(stage.local.active().is_empty(), "{:?}", stage.local.active());
+    stage.run(|| {
+        info_span!("after").in_scope(|| assert_eq!(stage.local.active()[0].parent, None));
+        assert!(Context::current().trace_id().is_none());
+    });
+}
+
+#[test]
+fn a_guard_in_a_thread_local_is_dropped_when_its_thread_ends() {
+    thread_local! {
+        static KEPT: std::cell::RefCell<Option<tracing::span::EnteredSpan>> = const { std::cell::RefCell::new(None) };
+    }
+    let stage = Stage::plain();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            KEPT.set(None);
+            stage.run(|| {
+                let span = Context::new_trace().in_context(|| info_span!("kept"));
+                KEPT.set(Some(span.entered()));
+            });
+            dispatcher::with_default(&stage.dispatch, || info_span!("more").in_scope(|| ()));
+        });
+    });
+    assert_eq!(counts(&stage.local, "kept"), (1, 1, 0, 0));
+    assert_eq!(counts(&stage.local, "more"), (1, 1, 0, 0));
+    assert!(stage.local.active().is_empty());
+}

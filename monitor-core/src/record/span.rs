@@ -12,7 +12,7 @@ use crate::model::{ErrorText, FieldValue};
 /// A place in the program that makes spans which are calls of one operation.
 #[derive(Debug)]
 pub(crate) struct SpanSite {
-    number: usize,
+    number: Option<usize>,
     name: String,
     kind: String,
     component: String,
@@ -20,11 +20,16 @@ pub(crate) struct SpanSite {
 
 impl SpanSite {
     pub(crate) fn new(name: String, kind: String, component: String) -> Self {
-        Self { number: new_number(), name, kind, component }
+        Self { number: Some(new_number()), name, kind, component }
+    }
+
+    /// One that is not kept. Shards keep what they know by number for ever, so it gets none and is known by its name.
+    pub(crate) fn passing(name: String, kind: String, component: String) -> Self {
+        Self { number: None, name, kind, component }
     }
 
     /// The number by which shards know it.
-    pub(super) fn number(&self) -> usize {
+    pub(super) fn number(&self) -> Option<usize> {
         self.number
     }
 
