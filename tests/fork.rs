@@ -668,6 +668,40 @@ mod cases {
         );
     }
 
+    fn spans_of_the_layer_are_the_parents_and_the_child_makes_its_own() {
+        use tracing_subscriber::prelude::*;
+
+        let of_parent = local();
+        let _events = of_parent.tracing_events().failures(true).stuck_after(std::time::Duration::from_hours(1)).start();
+        let subscriber = tracing_subscriber::registry().with(of_parent.tracing_layer());
+        tracing::subscriber::with_default(subscriber, || {
+            of_parent.scope(|| {
+                let foreign = Context::new_trace().in_context(|| tracing::info_span!("foreign"));
+                let (entered, kept) = (tracing::info_span!("entered").entered(), tracing::info_span!("kept"));
+                let foreign = foreign.entered();
+                kept.in_scope(|| ());
+                let child = forked(|| {
+                    drop((foreign, entered));
+                    kept.in_scope(|| tracing::error!("of the child"));
+                    drop(kept);
+                    tracing::info_span!("new").in_scope(|| tracing::info_span!("inner").in_scope(|| ()));
+                    tracing::error!("of the child");
+                    assert_eq!(counts(&monitor(), "new"), [1, 1, 0, 0, 0, 0]);
+                    assert_eq!(monitor().recent(9).len(), 2);
+                    assert_eq!(monitor().snapshot().errors()[0].count, 1 + 1);
+                    assert!(monitor().active().is_empty() && Context::current().trace_id().is_none());
+                });
+                child.succeeds();
+                // With the closure of the child the parent has dropped its own.
+                assert!(of_parent.active().is_empty());
+            });
+        });
+        for name in ["foreign", "entered", "kept"] {
+            assert_eq!(counts(&of_parent, name), [1, 1, 0, 0, 0, 0], "{name}");
+        }
+        assert!(of_parent.snapshot().operation("new").is_none());
+    }
+
     pub(super) const ALL: &[(&str, fn())] = &[
         ("traces_that_begin_in_a_child_are_none_of_its_parent", traces_that_begin_in_a_child_are_none_of_its_parent),
         // The first in this process: nothing but jobs has told the monitor to look out for forks.
@@ -724,6 +758,10 @@ mod cases {
         ),
         ("a_backtrace_that_another_thread_takes_hangs_nobody", a_backtrace_that_another_thread_takes_hangs_nobody),
         ("a_child_of_an_error_that_forks_has_errors_with_texts", a_child_of_an_error_that_forks_has_errors_with_texts),
+        (
+            "spans_of_the_layer_are_the_parents_and_the_child_makes_its_own",
+            spans_of_the_layer_are_the_parents_and_the_child_makes_its_own,
+        ),
     ];
 }
 

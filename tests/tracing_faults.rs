@@ -1,6 +1,8 @@
 //! The layer where others misbehave: layers that panic, locks that are poisoned, layers that are exchanged, programs with
 //! very many places.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
+
 mod tracing_support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

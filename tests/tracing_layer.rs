@@ -607,7 +607,7 @@ fn a_guard_in_a_thread_local_is_dropped_when_its_thread_ends() {
     }
     let stage = Stage::plain();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let thread = scope.spawn(|| {
             KEPT.set(None);
             stage.run(|| {
                 let span = Context::new_trace().in_context(|| info_span!("kept"));
@@ -615,8 +615,78 @@ fn a_guard_in_a_thread_local_is_dropped_when_its_thread_ends() {
             });
             dispatcher::with_default(&stage.dispatch, || info_span!("more").in_scope(|| ()));
         });
+        // Unlike the end of the scope it waits for the destructors, too.
+        thread.join().unwrap();
     });
     assert_eq!(counts(&stage.local, "kept"), (1, 1, 0, 0));
     assert_eq!(counts(&stage.local, "more"), (1, 1, 0, 0));
     assert!(stage.local.active().is_empty());
+}
+
+#[test]
+fn a_span_whose_context_was_left_is_still_the_parent_of_what_is_made_in_it() {
+    let stage = Stage::plain();
+    let (own, other) = (Context::new_trace(), Context::new_trace());
+    stage.run(|| {
+        for (name, inside, made_in, entered_in) in
+            [("same", "in_same", &own, &own), ("foreign", "in_foreign", &own, &other)]
+        {
+            let span = made_in.in_context(|| match name {
+                "same" => info_span!("same"),
+                _ => info_span!("foreign"),
+            });
+            let entered = entered_in.in_context(|| span.entered());
+            let child = match inside {
+                "in_same" => info_span!("in_same"),
+                _ => info_span!("in_foreign"),
+            };
+            child.in_scope(|| tracing::error!("inside of {inside}"));
+            tracing::error!("at {name}");
+            drop((child, entered));
+        }
+    });
+    let (records, snapshot) = (stage.local.recent(9), stage.local.snapshot());
+    let of = |name: &str| records.iter().find(|record| record.name == name).unwrap();
+    for (name, inside) in [("same", "in_same"), ("foreign", "in_foreign")] {
+        assert_eq!(of(inside).parent, Some(of(name).id), "{name}");
+        assert_eq!(of(inside).trace_id, own.trace_id(), "{name}");
+        for (pattern, id) in [(format!("at {name}"), of(name).id), (format!("inside of {inside}"), of(inside).id)] {
+            let group = snapshot.errors().iter().find(|group| group.pattern == pattern).unwrap();
+            assert_eq!(group.newest().unwrap().operation_id, Some(id), "{pattern}");
+        }
+    }
+    assert!(snapshot.active().is_empty());
+}
+
+#[test]
+fn a_full_stack_and_a_change_of_threads_lose_no_span() {
+    fn nest(stage: &Stage, depth: u32, f: &dyn Fn()) {
+        if depth == 0 { f() } else { info_span!("deep").in_scope(|| nest(stage, depth - 1, f)) }
+    }
+
+    let stage = Stage::plain();
+    let shared = stage.run(|| Context::new_trace().in_context(|| info_span!("shared")));
+    stage.run(|| {
+        nest(&stage, 80, &|| {
+            shared.in_scope(|| {
+                stage.pass(1);
+                thread::scope(|scope| {
+                    scope.spawn(|| stage.run(|| shared.in_scope(|| monitor().track("there", |_| stage.pass(2)))));
+                });
+            });
+            // Left in another order than entered.
+            let (first, second) = (shared.enter(), info_span!("second").entered());
+            stage.pass(4);
+            drop(first);
+            stage.pass(1);
+            drop(second);
+        });
+    });
+    drop(shared);
+    assert_eq!(stage.times("shared"), (7, 9, 7));
+    assert_eq!(stage.times("second"), (5, 5, 5));
+    let there = stage.local.recent(99).into_iter().find(|record| record.name == "there").unwrap();
+    assert_eq!(there.parent_name.as_deref(), Some("shared"));
+    assert!(stage.local.active().is_empty());
+    assert_eq!(counts(&stage.local, "deep"), (80, 80, 0, 0));
 }

@@ -67,10 +67,12 @@ fn own_shard<'a>(recorder: &Recorder) -> Option<Holder<'a>> {
     current().or_else(attach).filter(|holder| std::ptr::eq(holder.recorder(), recorder))
 }
 
-/// Whether this thread's stack, or a context, says where a span of that recorder is made. If not, it is on the bare
-/// ground, or records elsewhere.
+/// Whether this thread's stack, or a context, says where a span of that recorder is made. If not, the thread records
+/// elsewhere, or is on the bare ground: it has just begun to record, or has left the context that a span was entered in.
 fn is_somewhere(own: Option<Holder<'_>>) -> bool {
-    own.is_some_and(|holder| holder.stack.top().id() != GROUND || innermost().is_some())
+    own.is_some_and(|holder| {
+        holder.stack.top().id() != GROUND || innermost().is_some_and(|scope| !scope.has_mark_on(&holder.stack))
+    })
 }
 
 /// Whether this thread knows itself where in the calls of a recorder it is.

@@ -1,7 +1,7 @@
 //! Log lines that carry the ids of where they were written.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Event, Subscriber};
@@ -170,7 +170,7 @@ fn members_of(line: &str) -> Option<(Vec<&str>, &str)> {
 
 /// The members that an object gets beside those that it has, separated by commas.
 fn json(here: &Context, members: &[&str]) -> String {
-    let mut all = Members { members, out: String::new(), names: Vec::new() };
+    let mut all = Members { taken: members, out: String::new(), names: Vec::new() };
     if let Some(id) = here.trace_id() {
         all.add("trace_id", &Value::Text(id.to_string().into()));
     }
@@ -201,7 +201,7 @@ fn json(here: &Context, members: &[&str]) -> String {
 
 /// Members that are added to those of an object.
 struct Members<'a> {
-    members: &'a [&'a str],
+    taken: &'a [&'a str],
     out: String,
     /// Of those that were added.
     names: Vec<String>,
@@ -213,7 +213,7 @@ impl Members<'_> {
         let mut quoted = String::new();
         write_text(&mut quoted, name);
         let bare = &quoted[1..quoted.len() - 1];
-        if self.members.contains(&bare) || self.names.contains(&quoted) {
+        if self.taken.contains(&bare) || self.names.contains(&quoted) {
             return false;
         }
         if !self.out.is_empty() {
@@ -254,7 +254,9 @@ fn write_text(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
             c => out.push(c),
         }
     }
