@@ -443,3 +443,145 @@ fn text_lines_carry_the_ids_at_their_end_and_coloured_ones_at_their_beginning() 
         assert_eq!(told.len(), 3);
     }
 }
+
+/// The members of an object, as often as they stand there.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Members, D::Error> {
+        struct Visit;
+        impl<'de> serde::de::Visitor<'de> for Visit {
+            type Value = Members;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut all = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    all.push(member);
+                }
+                Ok(Members(all))
+            }
+        }
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+#[test]
+fn no_member_of_a_json_line_stands_there_twice() {
+    let mut context = Context::new_trace();
+    let taken = ["timestamp", "level", "message", "target", "span", "spans", "fields", "trace_id", "operation", "n"];
+    for (number, key) in taken.into_iter().chain(["quote\"d", "\u{8}\u{c}", "context.level", "ä€\u{1F600}"]).enumerate()
+    {
+        context = context.with_field(key, format!("{number}\u{0}\u{7f}\\\"\u{1F600}"));
+    }
+    for flat in [true, false] {
+        for pretty in [true, false] {
+            let (local, lines) = (Monitor::builder().build().unwrap(), Lines::default());
+            let out = lines.clone();
+            let format = format::json().flatten_event(flat);
+            let layer = tracing_subscriber::fmt::layer().with_writer(move || out.clone());
+            let pretty_format = |inner| Pretty { inner, pretty };
+            let log = layer.fmt_fields(JsonFields::new()).event_format(WithIds::new(pretty_format(format)));
+            let dispatch = Dispatch::new(tracing_subscriber::registry().with(local.tracing_layer()).with(log));
+            dispatcher::with_default(&dispatch, || {
+                local.scope(|| {
+                    context.in_context(|| {
+                        info_span!("op", level = "of the span").in_scope(|| {
+                            tracing::info!(n = 3, trace_id = "of the event", "quote\"d\\" = "{", "message }} {{ \" \\");
+                        });
+                    });
+                });
+            });
+            let text = lines.text();
+            let Members(members) = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let value = |key: &str| {
+                let all: Vec<_> = members.iter().filter(|(known, _)| known == key).map(|(_, value)| value).collect();
+                assert!(all.len() < 2, "{key} twice: {text}");
+                all.first().copied()
+            };
+            assert_eq!(members.iter().filter(|(key, _)| value(key).is_none()).count(), 0);
+            assert_eq!(value("level"), Some(&"INFO".into()));
+            assert_eq!(value("context.level").and_then(Value::as_str).map(|text| &text[..1]), Some("1"), "{text}");
+            assert_eq!(value("operation"), Some(&"op".into()));
+            assert_eq!(value("context.operation").and_then(Value::as_str).map(|text| &text[..1]), Some("8"));
+            assert_eq!(value("ä€\u{1F600}").and_then(Value::as_str), Some("13\u{0}\u{7f}\\\"\u{1F600}"));
+            let of_context = context.trace_id().unwrap().to_string();
+            assert_eq!(value("trace_id"), Some(&if flat { "of the event".into() } else { of_context.into() }));
+            assert_eq!(value("n").is_some_and(Value::is_number), flat);
+        }
+    }
+}
+
+/// Puts the lines of another format on several lines.
+struct Pretty<F> {
+    inner: F,
+    pretty: bool,
+}
+
+impl<S, N, F> tracing_subscriber::fmt::FormatEvent<S, N> for Pretty<F>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    N: for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static,
+    F: tracing_subscriber::fmt::FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &tracing_subscriber::fmt::FmtContext<'_, S, N>,
+        mut writer: format::Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let mut line = String::new();
+        self.inner.format_event(context, format::Writer::new(&mut line), event)?;
+        if self.pretty {
+            let value: Value = serde_json::from_str(&line).map_err(|_| std::fmt::Error)?;
+            line = serde_json::to_string_pretty(&value).map_err(|_| std::fmt::Error)?;
+        }
+        writer.write_str(&line)
+    }
+}
+
+#[test]
+fn a_line_of_text_that_looks_like_json_stays_text() {
+    let (local, lines) = (Monitor::builder().build().unwrap(), Lines::default());
+    let out = lines.clone();
+    let plain = format::format().without_time().with_level(false).with_target(false);
+    let log = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(move || out.clone())
+        .event_format(WithIds::new(plain));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
+        local.scope(|| local.track("op", |_| tracing::info!("{{a}} and {{b}}")));
+    });
+    let text = lines.text();
+    assert!(text.starts_with("{a} and {b} trace_id="), "{text}");
+}
+
+#[test]
+fn an_event_of_a_call_that_ends_elsewhere_has_the_ids_of_where_it_began() {
+    let stage = Stage::new();
+    let _events = stage.local.tracing_events().failures(true).start().unwrap();
+    let (request, other) = (Context::new_trace(), Context::new_trace());
+    let (op, span) = stage.run(|| request.in_context(|| (monitor().operation("op").start(), info_span!("span"))));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            stage.run(|| {
+                other.in_context(|| {
+                    op.fail_with("refused");
+                    span.in_scope(|| ());
+                    tracing::error!(parent: &span, "refused");
+                    drop(span);
+                });
+            });
+        });
+    });
+    let told = stage.lines.take();
+    let told: Vec<_> = told.iter().filter(|event| event["target"] == "monitor").collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for event in told {
+        assert_eq!(event["trace_id"], request.trace_id().unwrap().to_string());
+        let records = stage.local.recent(9);
+        let record = records.iter().find(|record| event["operation_id"] == record.id).unwrap();
+        assert_eq!(event["span_id"], record.span_id.unwrap().to_string());
+    }
+}

@@ -2,61 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
 
-use std::sync::{Arc, Barrier};
-use std::time::Duration;
+mod tracing_support;
+
+use std::sync::Barrier;
 use std::{mem, panic, thread};
 
-use monitor_core::{Context, FieldValue, ManualClock, Monitor, TrackFuture, monitor};
+use monitor_core::{Context, Monitor, TrackFuture, monitor};
 use tracing::instrument::Instrument;
-use tracing::{Dispatch, Level, Span, dispatcher, info_span};
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing::{Dispatch, Span, dispatcher, info_span};
 use tracing_subscriber::prelude::*;
-
-const MS: Duration = Duration::from_millis(1);
-
-/// A monitor whose clock stands still, and a subscriber with its layer.
-struct Stage {
-    local: Monitor,
-    clock: ManualClock,
-    dispatch: Dispatch,
-}
-
-impl Stage {
-    fn new(set: impl FnOnce(monitor_core::tracing::MonitorLayer) -> monitor_core::tracing::MonitorLayer) -> Stage {
-        let clock = ManualClock::new();
-        let local = Monitor::builder().clock(&clock).build().unwrap();
-        let dispatch = Dispatch::new(tracing_subscriber::registry().with(set(local.tracing_layer())));
-        Stage { local, clock, dispatch }
-    }
-
-    fn plain() -> Stage {
-        Stage::new(|layer| layer)
-    }
-
-    /// On a thread that records into the monitor.
-    fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        dispatcher::with_default(&self.dispatch, || self.local.scope(f))
-    }
-
-    /// Where the time goes by in whole milliseconds.
-    fn pass(&self, ms: u32) {
-        self.clock.advance(ms * MS);
-    }
-
-    /// Total, busy and self time of an operation in milliseconds.
-    fn times(&self, name: &str) -> (u128, u128, i128) {
-        let snapshot = self.local.snapshot();
-        let stats = snapshot.operation(name).unwrap();
-        let own = i128::try_from(stats.self_time.as_millis()).unwrap();
-        (stats.total_time.as_millis(), stats.busy_time.as_millis(), own)
-    }
-}
-
-fn counts(local: &Monitor, name: &str) -> (u64, u64, u64, u64) {
-    let snapshot = local.snapshot();
-    let stats = snapshot.operation(name).unwrap_or_else(|| panic!("no operation {name}"));
-    (stats.started, stats.succeeded, stats.failed, stats.panicked)
-}
+use tracing_support::{MS, Stage, counts};
 
 #[test]
 fn nested_spans_are_nested_operations() {
@@ -438,251 +393,6 @@ fn a_panic_that_leaves_a_span_is_its_outcome() {
 }
 
 #[test]
-fn spans_are_chosen_by_level_and_filter_and_never_our_own() {
-    let stage = Stage::new(|layer| {
-        layer.max_level(Level::DEBUG).spans(|metadata| {
-            assert!(!metadata.name().starts_with("broken"), "on purpose");
-            metadata.target() != "noise"
-        })
-    });
-    stage.run(|| {
-        tracing::debug_span!("debug").in_scope(|| ());
-        tracing::trace_span!("trace").in_scope(|| ());
-        info_span!(target: "noise", "noisy").in_scope(|| info_span!("inside").in_scope(|| ()));
-        info_span!(target: "monitor", "own").in_scope(|| ());
-        info_span!("broken").in_scope(|| ());
-    });
-    let snapshot = stage.local.snapshot();
-    let names: Vec<_> = snapshot.operations().iter().map(|stats| stats.name.clone()).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
-    assert!(snapshot.operation("debug").is_some() && snapshot.operation("inside").is_some());
-    assert!(Stage::plain().local.snapshot().operations().is_empty());
-}
-
-#[test]
-fn only_listed_fields_are_read() {
-    #[derive(Clone)]
-    struct Secret;
-    impl std::fmt::Debug for Secret {
-        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            panic!("nobody may look at this")
-        }
-    }
-    let stage = Stage::new(|layer| layer.labels(["table", "late"]).fields(["user", "rows", "big", "ratio"]));
-    stage.run(|| {
-        let span = info_span!(
-            "query",
-            table = "users",
-            late = tracing::field::Empty,
-            user = 7,
-            rows = tracing::field::Empty,
-            big = u128::MAX,
-            ratio = f64::NAN,
-            password = ?Secret,
-        );
-        span.record("late", true);
-        span.in_scope(|| stage.pass(1));
-        span.record("rows", 3);
-        span.record("rows", 4);
-        span.record("late", false); // too late: its series is chosen
-    });
-    let snapshot = stage.local.snapshot();
-    let series = &snapshot.operation("query").unwrap().series[0];
-    assert_eq!(format!("{:?}", series.labels), r#"{"late": "true", "table": "users"}"#);
-    let record = &stage.local.recent(1)[0];
-    let value = |key: &str| record.fields.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
-    assert_eq!((value("user"), value("rows")), (Some(FieldValue::I64(7)), Some(FieldValue::I64(4))));
-    assert_eq!(value("big"), Some(FieldValue::Text(u128::MAX.to_string())));
-    assert!(matches!(value("ratio"), Some(FieldValue::F64(ratio)) if ratio.is_nan()));
-    assert_eq!((value("password"), record.fields.len()), (None, 4));
-
-    // Listed, it is read; its panic stays inside and is counted.
-    let stage = Stage::new(|layer| layer.fields(["password"]));
-    stage.run(|| info_span!("query", password = ?Secret).in_scope(|| ()));
-    assert_eq!(stage.local.recent(1)[0].fields[0].1, FieldValue::Text("(panicked)".into()));
-    assert_eq!(stage.local.snapshot().monitor().callbacks_panicked, 1);
-}
-
-#[test]
-fn fields_are_bounded() {
-    let stage = Stage::new(|layer| layer.labels(["label"]).fields(["text"]));
-    let long = "ä".repeat(100_000);
-    stage.run(|| info_span!("op", label = long.as_str(), text = %long).in_scope(|| ()));
-    let record = &stage.local.recent(1)[0];
-    assert!(record.labels["label"].len() <= 128 && record.fields[0].1.to_string().len() <= 256);
-}
-
-#[test]
-fn an_error_event_belongs_to_the_operation_that_it_occurs_in() {
-    let stage = Stage::new(|layer| layer.fields(["port"]));
-    stage.run(|| {
-        info_span!("connect").in_scope(|| {
-            tracing::warn!("slow network");
-            tracing::error!(port = 5432, secret = "x", "port 5432 refused");
-        });
-        info_span!("idle").in_scope(|| ());
-    });
-    assert_eq!(counts(&stage.local, "connect"), (1, 0, 1, 0));
-    assert_eq!(counts(&stage.local, "idle"), (1, 1, 0, 0));
-    let snapshot = stage.local.snapshot();
-    assert_eq!(snapshot.errors().len(), 1, "the failure is not one more error: {:?}", snapshot.errors());
-    let group = &snapshot.errors()[0];
-    assert_eq!((group.kind.as_str(), group.pattern.as_str(), group.count), ("event", "port <n> refused", 1));
-    let sample = group.newest().unwrap();
-    let record = stage.local.recent(9).into_iter().find(|record| record.name == "connect").unwrap();
-    assert_eq!((sample.operation_id, sample.operation.as_deref()), (Some(record.id), Some("connect")));
-    assert_eq!(sample.context, [("port".to_owned(), FieldValue::I64(5432))]);
-    assert!(sample.location.as_deref().is_some_and(|at| at.contains("tracing_layer.rs:")));
-    assert_eq!(record.error.unwrap().message, "port 5432 refused");
-}
-
-#[test]
-fn error_events_in_a_tracked_call_and_with_a_parent_of_their_own_find_their_operation() {
-    let stage = Stage::plain();
-    stage.run(|| {
-        let other = info_span!("other");
-        other.in_scope(|| ());
-        info_span!("outer").in_scope(|| {
-            monitor().track("tracked", |_| tracing::error!("inside"));
-            tracing::error!(parent: &other, "for another one");
-            tracing::error!(parent: None, "for nobody");
-        });
-    });
-    let snapshot = stage.local.snapshot();
-    let of = |pattern: &str| {
-        let group = snapshot.errors().iter().find(|group| group.pattern == pattern).unwrap();
-        group.newest().unwrap().operation.clone()
-    };
-    assert_eq!(of("inside").as_deref(), Some("tracked"));
-    assert_eq!(of("for another one").as_deref(), Some("other"));
-    assert_eq!(of("for nobody"), None);
-    assert_eq!(counts(&stage.local, "other"), (1, 0, 1, 0));
-    assert_eq!(counts(&stage.local, "outer"), (1, 0, 1, 0), "by the one in the tracked call, which is inside of it");
-}
-
-#[test]
-fn a_storm_of_error_events_is_counted_exactly() {
-    let stage = Stage::plain();
-    stage.run(|| {
-        for _ in 0..1_000 {
-            info_span!("flood").in_scope(|| tracing::error!(error = %"refused", "no answer"));
-        }
-    });
-    let snapshot = stage.local.snapshot();
-    assert_eq!(counts(&stage.local, "flood"), (1_000, 0, 1_000, 0));
-    let group = &snapshot.errors()[0];
-    assert_eq!((snapshot.errors().len(), group.count), (1, 1_000));
-    assert_eq!(group.newest().unwrap().error.to_string(), "event: no answer: refused");
-}
-
-#[test]
-fn errors_of_events_can_be_left_alone() {
-    let stage = Stage::new(|layer| layer.errors(None));
-    stage.run(|| info_span!("op").in_scope(|| tracing::error!("nobody looks")));
-    assert_eq!(counts(&stage.local, "op"), (1, 1, 0, 0));
-    assert!(stage.local.snapshot().errors().is_empty());
-    let stage = Stage::new(|layer| layer.errors(Level::WARN));
-    stage.run(|| info_span!("op").in_scope(|| tracing::warn!("now it does")));
-    assert_eq!(counts(&stage.local, "op"), (1, 0, 1, 0));
-}
-
-#[test]
-fn fields_of_a_span_say_how_it_ended() {
-    #[tracing::instrument(err)]
-    fn parse(text: &str) -> Result<u8, std::num::ParseIntError> {
-        text.parse()
-    }
-
-    let stage = Stage::plain();
-    stage.run(|| {
-        let _ = (parse("x"), parse("7"));
-        info_span!("status", otel.status_code = "ERROR", otel.status_description = "timed out").in_scope(|| ());
-        info_span!("fine", otel.status_code = "OK").in_scope(|| tracing::error!("does not matter"));
-        info_span!("flag", error = true).in_scope(|| ());
-        info_span!("no_flag", error = false).in_scope(|| ());
-        let late = info_span!("late", error = tracing::field::Empty);
-        late.in_scope(|| ());
-        late.record("error", tracing::field::display("gone"));
-    });
-    for (name, failed) in [("parse", 1), ("status", 1), ("fine", 0), ("flag", 1), ("no_flag", 0), ("late", 1)] {
-        assert_eq!(counts(&stage.local, name).2, failed, "{name}");
-    }
-    let snapshot = stage.local.snapshot();
-    for pattern in ["timed out", "gone", "invalid digit found in string"] {
-        assert!(snapshot.errors().iter().any(|group| group.pattern == pattern), "{pattern}: {:?}", snapshot.errors());
-    }
-}
-
-#[test]
-fn per_layer_filters_beside_ours_and_on_ours_change_nothing_for_others() {
-    use std::sync::Mutex;
-    use tracing_subscriber::fmt::MakeWriter;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    impl<'a> MakeWriter<'a> for Lines {
-        type Writer = Lines;
-        fn make_writer(&'a self) -> Lines {
-            self.clone()
-        }
-    }
-
-    let (errors, all) = (Lines::default(), Lines::default());
-    let local = Monitor::builder().build().unwrap();
-    let subscriber = tracing_subscriber::registry()
-        .with(
-            tracing_subscriber::fmt::layer()
-                .with_ansi(false)
-                .with_writer(errors.clone())
-                .with_filter(LevelFilter::ERROR),
-        )
-        .with(local.tracing_layer().with_filter(filter_fn(|metadata| metadata.name() != "hidden")))
-        .with(
-            tracing_subscriber::fmt::layer().with_ansi(false).with_writer(all.clone()).with_filter(LevelFilter::TRACE),
-        );
-    tracing::subscriber::with_default(subscriber, || {
-        local.scope(|| {
-            info_span!("seen").in_scope(|| {
-                info_span!("hidden").in_scope(|| {
-                    info_span!("below").in_scope(|| tracing::trace!("fine detail"));
-                    tracing::error!("bad");
-                });
-            });
-        });
-    });
-    let text = |lines: &Lines| String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert_eq!((text(&errors).lines().count(), text(&all).lines().count()), (1, 2));
-    let snapshot = local.snapshot();
-    assert!(snapshot.operation("hidden").is_none());
-    let below = local.recent(9).into_iter().find(|record| record.name == "below").unwrap();
-    assert_eq!(below.parent_name.as_deref(), Some("seen"));
-    assert_eq!(counts(&local, "seen"), (1, 0, 1, 0), "the nearest operation around the event");
-}
-
-#[test]
-fn two_of_our_layers_do_not_disturb_each_other() {
-    let (a, b) = (Monitor::builder().build().unwrap(), Monitor::builder().build().unwrap());
-    let subscriber = tracing_subscriber::registry().with(a.tracing_layer()).with(b.tracing_layer().kind("job"));
-    tracing::subscriber::with_default(subscriber, || {
-        a.scope(|| info_span!("both").in_scope(|| info_span!("inner").in_scope(|| ())));
-    });
-    for (local, kind) in [(&a, "span"), (&b, "job")] {
-        assert_eq!(local.snapshot().operation("both").unwrap().kind, kind);
-        assert_eq!(counts(local, "inner"), (1, 1, 0, 0));
-        let inner = local.recent(9).into_iter().find(|record| record.name == "inner").unwrap();
-        assert_eq!(inner.parent_name.as_deref(), Some("both"));
-    }
-}
-
-#[test]
 fn a_monitor_that_is_switched_off_records_no_spans() {
     let stage = Stage::plain();
     stage.run(|| {
@@ -821,14 +531,156 @@ fn a_thousand_tasks_keep_their_own_traces() {
 }
 
 #[test]
-fn an_error_event_under_a_forgotten_guard_harms_nobody() {
+fn spans_that_overlap_leave_their_parent_no_time_below_zero() {
     let stage = Stage::plain();
     stage.run(|| {
-        let span = info_span!("odd");
-        mem::forget(span.enter());
-        drop(span);
-        tracing::error!("after its span");
+        for _ in 0..3 {
+            let _around = info_span!("around").entered();
+            let (first, second) = (info_span!("first"), info_span!("second"));
+            let entered = first.enter();
+            stage.pass(2);
+            let entered_second = second.enter();
+            stage.pass(3);
+            drop(entered);
+            stage.pass(2);
+            drop(entered_second);
+            stage.pass(1);
+        }
     });
-    let snapshot = stage.local.snapshot();
-    assert_eq!((snapshot.errors()[0].count, snapshot.errors()[0].newest().unwrap().operation.as_deref()), (1, None));
+    assert_eq!((stage.times("first"), stage.times("second").0), ((15, 15, 15), 15));
+    let (total, _, own) = stage.times("around");
+    assert!(total == 24 && (0..=24).contains(&own), "{total} {own}");
+}
+
+#[test]
+fn a_span_made_in_a_scope_belongs_to_the_one_that_was_entered_before_it() {
+    let stage = Stage::plain();
+    dispatcher::with_default(&stage.dispatch, || {
+        info_span!("outer").in_scope(|| {
+            stage.local.scope(|| {
+                info_span!("inner").in_scope(|| stage.pass(1));
+                monitor().track("call", |_| info_span!("in_call").in_scope(|| ()));
+                Context::new_trace().in_context(|| info_span!("in_context").in_scope(|| ()));
+            });
+        });
+    });
+    let records = stage.local.recent(9);
+    let of = |name: &str| records.iter().find(|record| record.name == name).unwrap();
+    assert_eq!(of("inner").parent, Some(of("outer").id));
+    assert_eq!(of("inner").trace_id, of("outer").trace_id);
+    assert_eq!(of("in_call").parent, Some(of("call").id));
+    assert_eq!(of("in_context").parent, None);
+    assert_ne!(of("in_context").trace_id, of("outer").trace_id);
+}
+
+#[test]
+fn threads_that_end_while_a_span_is_entered_lose_nothing() {
+    let stage = Stage::plain();
+    let span = stage.run(|| info_span!("shared"));
+    for round in 0..50 {
+        // The memory by which a thread is told from others is likely the same each time.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                stage.run(|| {
+                    if round % 2 == 0 {
+                        mem::forget(span.enter());
+                    } else {
+                        span.in_scope(|| stage.pass(1));
+                    }
+                });
+            });
+        });
+    }
+    drop(span);
+    assert_eq!(counts(&stage.local, "shared"), (1, 1, 0, 0));
+    assert!(stage.local.active().is_empty(), "{:?}", stage.local.active());
+    stage.run(|| {
+        info_span!("after").in_scope(|| assert_eq!(stage.local.active()[0].parent, None));
+        assert!(Context::current().trace_id().is_none());
+    });
+}
+
+#[test]
+fn a_guard_in_a_thread_local_is_dropped_when_its_thread_ends() {
+    thread_local! {
+        static KEPT: std::cell::RefCell<Option<tracing::span::EnteredSpan>> = const { std::cell::RefCell::new(None) };
+    }
+    let stage = Stage::plain();
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            KEPT.set(None);
+            stage.run(|| {
+                let span = Context::new_trace().in_context(|| info_span!("kept"));
+                KEPT.set(Some(span.entered()));
+            });
+            dispatcher::with_default(&stage.dispatch, || info_span!("more").in_scope(|| ()));
+        });
+        // Unlike the end of the scope it waits for the destructors, too.
+        thread.join().unwrap();
+    });
+    assert_eq!(counts(&stage.local, "kept"), (1, 1, 0, 0));
+    assert_eq!(counts(&stage.local, "more"), (1, 1, 0, 0));
+    assert!(stage.local.active().is_empty());
+}
+
+#[test]
+fn a_span_whose_context_was_left_is_still_the_parent_of_what_is_made_in_it() {
+    let stage = Stage::plain();
+    let (own, other) = (Context::new_trace(), Context::new_trace());
+    stage.run(|| {
+        for (name, inside, made_in, entered_in) in
+            [("same", "in_same", &own, &own), ("foreign", "in_foreign", &own, &other)]
+        {
+            let span = made_in.in_context(|| if name == "same" { info_span!("same") } else { info_span!("foreign") });
+            let entered = entered_in.in_context(|| span.entered());
+            let child = if inside == "in_same" { info_span!("in_same") } else { info_span!("in_foreign") };
+            child.in_scope(|| tracing::error!("inside of {inside}"));
+            tracing::error!("at {name}");
+            drop((child, entered));
+        }
+    });
+    let (records, snapshot) = (stage.local.recent(9), stage.local.snapshot());
+    let of = |name: &str| records.iter().find(|record| record.name == name).unwrap();
+    for (name, inside) in [("same", "in_same"), ("foreign", "in_foreign")] {
+        assert_eq!(of(inside).parent, Some(of(name).id), "{name}");
+        assert_eq!(of(inside).trace_id, own.trace_id(), "{name}");
+        for (pattern, id) in [(format!("at {name}"), of(name).id), (format!("inside of {inside}"), of(inside).id)] {
+            let group = snapshot.errors().iter().find(|group| group.pattern == pattern).unwrap();
+            assert_eq!(group.newest().unwrap().operation_id, Some(id), "{pattern}");
+        }
+    }
+    assert!(snapshot.active().is_empty());
+}
+
+#[test]
+fn a_full_stack_and_a_change_of_threads_lose_no_span() {
+    fn nest(depth: u32, f: &dyn Fn()) {
+        if depth == 0 { f() } else { info_span!("deep").in_scope(|| nest(depth - 1, f)) }
+    }
+
+    let stage = Stage::plain();
+    let shared = stage.run(|| Context::new_trace().in_context(|| info_span!("shared")));
+    stage.run(|| {
+        nest(80, &|| {
+            shared.in_scope(|| {
+                stage.pass(1);
+                thread::scope(|scope| {
+                    scope.spawn(|| stage.run(|| shared.in_scope(|| monitor().track("there", |_| stage.pass(2)))));
+                });
+            });
+            // Left in another order than entered.
+            let (first, second) = (shared.enter(), info_span!("second").entered());
+            stage.pass(4);
+            drop(first);
+            stage.pass(1);
+            drop(second);
+        });
+    });
+    drop(shared);
+    assert_eq!(stage.times("shared"), (7, 9, 7));
+    assert_eq!(stage.times("second"), (5, 5, 5));
+    let there = stage.local.recent(99).into_iter().find(|record| record.name == "there").unwrap();
+    assert_eq!(there.parent_name.as_deref(), Some("shared"));
+    assert!(stage.local.active().is_empty());
+    assert_eq!(counts(&stage.local, "deep"), (80, 80, 0, 0));
 }

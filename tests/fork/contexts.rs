@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use monitor_core::{Context, InContext, TrackFuture, monitor};
-use tests::{local, poll_once, yield_once};
+use tests::{counts, local, poll_once, yield_once};
 
 use super::process::{forked, under_load};
 
@@ -85,4 +85,38 @@ pub(super) fn a_fork_while_others_enter_contexts_and_read_hangs_nobody() {
             assert!(local.recent(10).iter().any(|record| record.trace_id == context.trace_id()));
         },
     );
+}
+
+pub(super) fn spans_of_the_layer_are_the_parents_and_the_child_makes_its_own() {
+    use tracing_subscriber::prelude::*;
+
+    let of_parent = local();
+    let _events = of_parent.tracing_events().failures(true).stuck_after(std::time::Duration::from_hours(1)).start();
+    let subscriber = tracing_subscriber::registry().with(of_parent.tracing_layer());
+    tracing::subscriber::with_default(subscriber, || {
+        of_parent.scope(|| {
+            let foreign = Context::new_trace().in_context(|| tracing::info_span!("foreign"));
+            let (entered, kept) = (tracing::info_span!("entered").entered(), tracing::info_span!("kept"));
+            let foreign = foreign.entered();
+            kept.in_scope(|| ());
+            let child = forked(|| {
+                drop((foreign, entered));
+                kept.in_scope(|| tracing::error!("of the child"));
+                drop(kept);
+                tracing::info_span!("new").in_scope(|| tracing::info_span!("inner").in_scope(|| ()));
+                tracing::error!("of the child");
+                assert_eq!(counts(&monitor(), "new"), [1, 1, 0, 0, 0, 0]);
+                assert_eq!(monitor().recent(9).len(), 2);
+                assert_eq!(monitor().snapshot().errors()[0].count, 1 + 1);
+                assert!(monitor().active().is_empty() && Context::current().trace_id().is_none());
+            });
+            child.succeeds();
+            // With the closure of the child the parent has dropped its own.
+            assert!(of_parent.active().is_empty());
+        });
+    });
+    for name in ["foreign", "entered", "kept"] {
+        assert_eq!(counts(&of_parent, name), [1, 1, 0, 0, 0, 0], "{name}");
+    }
+    assert!(of_parent.snapshot().operation("new").is_none());
 }

@@ -54,6 +54,7 @@ const CASES: &[(&str, fn())] = cases![
     trackers::operations_by_id_are_the_parents_and_the_child_begins_its_own,
     errors::a_backtrace_that_another_thread_takes_hangs_nobody,
     errors::a_child_of_an_error_that_forks_has_errors_with_texts,
+    contexts::spans_of_the_layer_are_the_parents_and_the_child_makes_its_own,
 ];
 
 fn main() {

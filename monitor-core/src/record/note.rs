@@ -1,5 +1,6 @@
 //! What is noted of a call when it ends: extremes, an individual record if the budgets allow, and whoever listens is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::allowed;
@@ -11,10 +12,11 @@ use super::lineage::{Lineage, span_of};
 use super::listener::{EndedCall, Told, Topic};
 use super::quiet::quietly;
 use super::recorder::Holder;
+use super::registry::Series;
 use super::scope::lineage_of;
 use super::stack::{GROUND, is_stand_in};
 use super::tallies::Source;
-use crate::model::{ByIdDetail, ErrorText, FieldValue, Outcome};
+use crate::model::{ByIdDetail, ErrorText, FieldValue, Outcome, TraceId};
 
 /// What a call brings along when it ends.
 #[derive(Clone, Copy, Default)]
@@ -30,6 +32,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) busy_ns: u64,
     /// Of an operation by id.
     pub(crate) by_id: Option<&'a ByIdDetail>,
+    /// Where whoever ends the call wants to have what listeners are to be told, to tell it later.
+    pub(super) later: Option<&'a std::cell::Cell<Option<Telling>>>,
 }
 
 /// The call that another one was made from.
@@ -126,19 +130,43 @@ fn keep_and_tell(
         record(holder, cell, ended, extras, (lineage.clone(), error.clone()));
     }
     let Some(series) = holder.recorder().series(cell.series) else { return };
-    for (listener, suppressed) in told {
-        listener.call_ended(&EndedCall {
-            operation: &series.name,
-            kind: &series.kind,
-            component: &series.component,
-            id: ended.id,
-            trace: lineage.trace(),
-            span: span_of(ended.id),
-            outcome: ended.outcome,
-            duration: ended.timed.then(|| Duration::from_nanos(ended.ns)),
-            error: error.as_ref(),
-            suppressed,
-        });
+    let duration = ended.timed.then(|| Duration::from_nanos(ended.ns));
+    let (id, trace, outcome) = (ended.id, lineage.trace(), ended.outcome);
+    let telling = Telling { told, series, id, trace, outcome, duration, error };
+    match extras.later {
+        Some(later) => later.set(Some(telling)),
+        None => telling.tell(),
+    }
+}
+
+/// What is to be told of a call, and whom.
+pub(crate) struct Telling {
+    told: Vec<Told>,
+    series: Arc<Series>,
+    id: u64,
+    trace: TraceId,
+    outcome: Outcome,
+    duration: Option<Duration>,
+    error: Option<ErrorText>,
+}
+
+impl Telling {
+    /// Tells it: code of the host runs. It does not panic.
+    pub(crate) fn tell(self) {
+        for (listener, suppressed) in self.told {
+            listener.call_ended(&EndedCall {
+                operation: &self.series.name,
+                kind: &self.series.kind,
+                component: &self.series.component,
+                id: self.id,
+                trace: self.trace,
+                span: span_of(self.id),
+                outcome: self.outcome,
+                duration: self.duration,
+                error: self.error.as_ref(),
+                suppressed,
+            });
+        }
     }
 }
 

@@ -49,6 +49,12 @@ impl Scope {
         self.mark == 0 && std::ptr::eq(self.stack, stack)
     }
 
+    /// Whether its mark is on a stack, or was: that of a span goes if what is below is left first.
+    #[cfg(feature = "tracing")]
+    pub(super) fn has_mark_on(&self, stack: &Stack) -> bool {
+        self.mark != 0 && std::ptr::eq(self.stack, stack)
+    }
+
     /// What goes along to another monitor's stack: a context does. That a call is the outermost one of its trace is said
     /// of the calls on its own stack.
     pub(super) fn carried(&self) -> Option<Lineage> {

@@ -12,7 +12,7 @@ use crate::model::{ErrorText, FieldValue};
 /// A place in the program that makes spans which are calls of one operation.
 #[derive(Debug)]
 pub(crate) struct SpanSite {
-    number: usize,
+    number: Option<usize>,
     name: String,
     kind: String,
     component: String,
@@ -20,11 +20,16 @@ pub(crate) struct SpanSite {
 
 impl SpanSite {
     pub(crate) fn new(name: String, kind: String, component: String) -> Self {
-        Self { number: new_number(), name, kind, component }
+        Self { number: Some(new_number()), name, kind, component }
+    }
+
+    /// One that is not kept. Shards keep what they know by number for ever, so it gets none and is known by its name.
+    pub(crate) fn passing(name: String, kind: String, component: String) -> Self {
+        Self { number: None, name, kind, component }
     }
 
     /// The number by which shards know it.
-    pub(super) fn number(&self) -> usize {
+    pub(super) fn number(&self) -> Option<usize> {
         self.number
     }
 
@@ -103,9 +108,10 @@ impl Said {
         set(&mut self.fields, key, value);
     }
 
-    /// An error occurred in the span, and is recorded; with its text, if it was looked at.
+    /// An error occurred in the span, and is recorded; with its text, if it was looked at. If it was said before that the
+    /// span failed, but not why, this is why.
     pub(crate) fn meet_error(&mut self, text: Option<ErrorText>) {
-        if self.verdict == Verdict::None {
+        if self.verdict == Verdict::None || (self.verdict == Verdict::Failure && self.error.is_none()) {
             self.verdict = Verdict::ErrorInside;
         }
         if self.error.is_none() {
@@ -113,10 +119,17 @@ impl Said {
         }
     }
 
-    /// The span is said to have failed.
+    /// The span is said to have failed. Without a text it is by the error that occurred in it, if one did.
     pub(crate) fn fail(&mut self, text: Option<ErrorText>) {
-        self.verdict = Verdict::Failure;
+        if text.is_some() || self.verdict != Verdict::ErrorInside {
+            self.verdict = Verdict::Failure;
+        }
         self.error = text.or(self.error.take());
+    }
+
+    /// Why the span failed, if it is said that it did.
+    pub(crate) fn describe(&mut self, text: ErrorText) {
+        self.error = Some(text);
     }
 
     /// The span is said to have succeeded, whatever occurred in it.

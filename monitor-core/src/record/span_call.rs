@@ -17,7 +17,7 @@ use super::context::here;
 use super::failure::Failure;
 use super::lineage::Lineage;
 use super::local::{attach, cell_of, current, with_borrowed};
-use super::note::{Ended, Extras, Parent, note};
+use super::note::{Ended, Extras, Parent, Telling, note};
 use super::quiet::quietly;
 use super::recorder::{Holder, Recorder, RecorderRef};
 use super::scope::{KeptScope, Scope, innermost, this_thread};
@@ -58,12 +58,26 @@ pub(crate) struct SpanCall {
     stays: SmallVec<[Stay; 1]>,
     slot: Option<TaskSlot>,
     panicked: bool,
+    ended: bool,
     said: Option<Box<Said>>,
 }
 
 /// The shard of this thread, if it records into a certain recorder.
 fn own_shard<'a>(recorder: &Recorder) -> Option<Holder<'a>> {
     current().or_else(attach).filter(|holder| std::ptr::eq(holder.recorder(), recorder))
+}
+
+/// Whether this thread's stack, or a context, says where a span of that recorder is made. If not, the thread records
+/// elsewhere, or is on the bare ground: it has just begun to record, or has left the context that a span was entered in.
+fn is_somewhere(own: Option<Holder<'_>>) -> bool {
+    own.is_some_and(|holder| {
+        holder.stack.top().id() != GROUND || innermost().is_some_and(|scope| !scope.has_mark_on(&holder.stack))
+    })
+}
+
+/// Whether this thread knows itself where in the calls of a recorder it is.
+pub(crate) fn knows_where(recorder: &Recorder) -> bool {
+    is_somewhere(own_shard(recorder))
 }
 
 /// The call that this thread is in, and its lineage.
@@ -80,7 +94,8 @@ fn address_of(holder: Holder<'_>) -> usize {
 impl SpanCall {
     /// A span that was made just now. `None` if nothing is to be recorded.
     ///
-    /// Where this thread does not record into that recorder it has no stack of it; `outside` is the parent then.
+    /// Where this thread does not record into that recorder it has no stack of it, and where it has just begun to that is
+    /// empty; `outside` is the parent then.
     pub(crate) fn new(
         recorder: &RecorderRef,
         parent: SpanParent,
@@ -96,7 +111,7 @@ impl SpanCall {
             SpanParent::Nobody => (Parent::NONE, None),
             SpanParent::Call(caller) => caller.into_parent(),
             SpanParent::Here => {
-                let of_span = if own.is_none() { outside() } else { None };
+                let of_span = if is_somewhere(own) { None } else { outside() };
                 of_span.map_or_else(|| here_as_parent(recorder), SpanCaller::into_parent)
             }
         };
@@ -115,6 +130,7 @@ impl SpanCall {
             stays: SmallVec::new(),
             slot: None,
             panicked: false,
+            ended: false,
             said: None,
         }))
     }
@@ -211,9 +227,10 @@ impl SpanCall {
                 let labels = sorted(said.labels.iter().map(|(key, value)| (*key, value.as_str())));
                 meet(holder, &site.identity(&labels), recording, None)
             }
-            _ => holder
-                .cell_of_site(site.number())
-                .or_else(|| meet(holder, &site.identity(&[]), recording, Some(site.number()))),
+            _ => {
+                let known = site.number().and_then(|number| holder.cell_of_site(number));
+                known.or_else(|| meet(holder, &site.identity(&[]), recording, site.number()))
+            }
         }
     }
 
@@ -304,10 +321,14 @@ impl SpanCall {
         }
     }
 
-    /// The span is closed. One that was never entered is not a call.
-    pub(crate) fn end(mut self: Box<Self>) {
-        if self.enters == 0 || self.recorder.is_inherited() {
-            return;
+    /// The span is closed. One that was never entered is not a call. What listeners are to be told is given back.
+    pub(crate) fn end(mut self: Box<Self>) -> Option<Telling> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Option<Telling> {
+        if std::mem::replace(&mut self.ended, true) || self.enters == 0 || self.recorder.is_inherited() {
+            return None;
         }
         // Closed while it is entered: its guard was given to `mem::forget`.
         for stay in std::mem::take(&mut self.stays) {
@@ -317,15 +338,17 @@ impl SpanCall {
         if let Some(slot) = self.slot.take() {
             slot.release();
         }
+        let later = std::cell::Cell::new(None);
         match own_shard(&self.recorder) {
-            Some(holder) => self.account(holder),
+            Some(holder) => self.account(holder, &later),
             None => {
-                with_borrowed(&self.recorder, |holder| self.account(holder));
+                with_borrowed(&self.recorder, |holder| self.account(holder, &later));
             }
         }
+        later.into_inner()
     }
 
-    fn account(&self, holder: Holder<'_>) {
+    fn account(&self, holder: Holder<'_>, later: &std::cell::Cell<Option<Telling>>) {
         let Some(cell) = cell_of(holder, self.series) else { return };
         let (now, parent) = (self.last_exit, self.parent);
         let ns = holder.clock.nanos_between(self.since, now);
@@ -348,6 +371,7 @@ impl SpanCall {
             filed: said.is_some_and(Said::is_filed),
             polls: self.enters,
             busy_ns: self.busy_ns,
+            later: Some(later),
             ..Extras::default()
         };
         add_extras(cell, &extras);
@@ -355,6 +379,15 @@ impl SpanCall {
         if outcome != Outcome::Success || cell.is_notable(ns, now) {
             let lineage = Some(&self.lineage);
             note(holder, cell, &Ended { id: self.id, timed: true, ns, now, parent, outcome, lineage }, extras);
+        }
+    }
+}
+
+impl Drop for SpanCall {
+    /// Its close was not told: another layer panicked at it, or this one was exchanged.
+    fn drop(&mut self) {
+        if let Some(telling) = self.finish() {
+            telling.tell();
         }
     }
 }

@@ -69,7 +69,11 @@ impl<'a> OfSpan<'a> {
         match self.failed {
             Some(true) => call.said().fail(self.error),
             Some(false) => call.said().succeed(),
-            None => {}
+            None => {
+                if let Some(text) = self.error {
+                    call.said().describe(text);
+                }
+            }
         }
     }
 
@@ -150,11 +154,10 @@ impl Visit for OfSpan<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.take(field, || FieldValue::Text(bounded_text(MAX_TEXT_BYTES, format_args!("{value}"))));
         if field.name() == ERROR {
             self.fail(ErrorText { kind: SPAN_KIND.into(), ..describe_error(value) });
-            return;
         }
-        self.take(field, || FieldValue::Text(bounded_text(MAX_TEXT_BYTES, format_args!("{value}"))));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

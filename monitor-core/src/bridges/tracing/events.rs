@@ -30,7 +30,9 @@ const TRANSITIONS_PER_SECOND: u64 = 100;
 /// Which events are wanted: [`Monitor::tracing_events`](crate::Monitor::tracing_events). Nothing is, unless asked for.
 ///
 /// All have the target `monitor`. A layer of this crate does not look at them, and what happens while one is written
-/// causes no further one, so a log that fails does not feed on itself.
+/// causes no further one, so a log that fails does not feed on itself. (A log that is tracked and writes on a thread of its
+/// own can; there the bounds below hold. One whose writer is tracked must not hold a lock while it calls tracked functions:
+/// a failure of theirs is written by it, too.)
 ///
 /// | asked for by | level | message | fields |
 /// |---|---|---|---|

@@ -15,8 +15,9 @@ use crate::trackers::context::Context;
 /// A format of `tracing-subscriber` whose lines carry the ids of the [`Context`] that they are written in.
 ///
 /// A JSON object gets them as its first members: `trace_id`, `span_id`, `operation`, `operation_id` and the fields of the
-/// context, each as far as there is one. A member that the line has already stands later in it, so that most readers take
-/// that one. A line of text gets ` trace_id=.. span_id=..` at its end, or, if it is coloured, at its beginning.
+/// context, each as far as there is one. No member stands there twice: an id that the line has itself, as a field of the
+/// event, is the line's; a field of the context whose name is taken, as `level` is, becomes `context.level`. A line of
+/// text gets ` trace_id=.. span_id=..` at its end, or, if it is coloured, at its beginning.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -88,16 +89,12 @@ where
         // A writer of our own has no colours: of a line that is to have some only the form is looked at.
         let mut line = String::new();
         self.inner.format_event(context, Writer::new(&mut line), event)?;
-        let is_json = line.trim_end().ends_with('}') && line.starts_with('{');
-        self.text.store(!is_json, Ordering::Relaxed);
-        if is_json {
-            let rest = &line['{'.len_utf8()..];
-            writer.write_char('{')?;
-            write_json(&here, &mut writer)?;
-            if !rest.trim_start().starts_with('}') {
-                writer.write_char(',')?;
-            }
-            return writer.write_str(rest);
+        let members = members_of(&line);
+        self.text.store(members.is_none(), Ordering::Relaxed);
+        if let Some((members, rest)) = members {
+            let ids = json(&here, &members);
+            let comma = if ids.is_empty() || members.is_empty() { "" } else { "," };
+            return write!(writer, "{{{ids}{comma}{rest}");
         }
         if coloured {
             return self.write_coloured(&here, context, writer, event);
@@ -138,27 +135,53 @@ fn texts(here: &Context) -> impl Iterator<Item = (&'static str, String)> {
     trace.into_iter().chain(span)
 }
 
-/// The members of a JSON object, without a comma behind.
-fn write_json(here: &Context, out: &mut impl Write) -> fmt::Result {
-    let mut comma = "";
-    let mut member = |out: &mut dyn Write, key: &str, value: Value<'_>| {
-        out.write_str(comma)?;
-        comma = ",";
-        write_text(out, key)?;
-        out.write_char(':')?;
-        value.write(out)
-    };
+/// The names of the members of a line that is a JSON object, as they are written there, and all of the line behind its
+/// opening brace. `None`: it is something else.
+fn members_of(line: &str) -> Option<(Vec<&str>, &str)> {
+    let rest = line.strip_prefix('{')?;
+    if !rest.trim_start().starts_with(['"', '}']) {
+        return None;
+    }
+    let (mut names, mut text, mut depth, mut bytes) = (Vec::new(), None, 1_u32, rest.bytes().enumerate());
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => {
+                let mut escaped = false;
+                let (end, _) = bytes.find(|(_, byte)| {
+                    let ends = *byte == b'"' && !escaped;
+                    escaped = *byte == b'\\' && !escaped;
+                    ends
+                })?;
+                text = rest.get(at + 1..end);
+            }
+            b':' if depth == 1 => names.push(text.take()?),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return rest.get(at + 1..)?.trim_ascii().is_empty().then_some((names, rest));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The members that an object gets beside those that it has, separated by commas.
+fn json(here: &Context, members: &[&str]) -> String {
+    let mut all = Members { taken: members, out: String::new(), names: Vec::new() };
     if let Some(id) = here.trace_id() {
-        member(out, "trace_id", Value::Text(id.to_string().into()))?;
+        all.add("trace_id", &Value::Text(id.to_string().into()));
     }
     if let Some(id) = here.span_id() {
-        member(out, "span_id", Value::Text(id.to_string().into()))?;
+        all.add("span_id", &Value::Text(id.to_string().into()));
     }
     if let Some(name) = here.operation() {
-        member(out, "operation", Value::Text(name.into()))?;
+        all.add("operation", &Value::Text(name.into()));
     }
     if let Some(id) = here.operation_id() {
-        member(out, "operation_id", Value::Plain(&id))?;
+        all.add("operation_id", &Value::Plain(&id));
     }
     for (key, value) in here.fields() {
         let value = match value {
@@ -169,9 +192,39 @@ fn write_json(here: &Context, out: &mut impl Write) -> fmt::Result {
             FieldValue::F64(value) => Value::Text(value.to_string().into()),
             FieldValue::Text(text) => Value::Text(text.into()),
         };
-        member(out, key, value)?;
+        if !all.add(key, &value) {
+            all.add(&format!("context.{key}"), &value);
+        }
     }
-    Ok(())
+    all.out
+}
+
+/// Members that are added to those of an object.
+struct Members<'a> {
+    taken: &'a [&'a str],
+    out: String,
+    /// Of those that were added.
+    names: Vec<String>,
+}
+
+impl Members<'_> {
+    /// False if there is one of that name.
+    fn add(&mut self, name: &str, value: &Value<'_>) -> bool {
+        let mut quoted = String::new();
+        write_text(&mut quoted, name);
+        let bare = &quoted[1..quoted.len() - 1];
+        if self.taken.contains(&bare) || self.names.contains(&quoted) {
+            return false;
+        }
+        if !self.out.is_empty() {
+            self.out.push(',');
+        }
+        self.out.push_str(&quoted);
+        self.out.push(':');
+        value.write(&mut self.out);
+        self.names.push(quoted);
+        true
+    }
 }
 
 enum Value<'a> {
@@ -181,29 +234,33 @@ enum Value<'a> {
 }
 
 impl Value<'_> {
-    fn write(&self, out: &mut dyn Write) -> fmt::Result {
+    fn write(&self, out: &mut String) {
         match self {
             Self::Text(text) => write_text(out, text),
-            Self::Plain(value) => write!(out, "{value}"),
+            Self::Plain(value) => out.push_str(&value.to_string()),
         }
     }
 }
 
-/// A text in quotes, escaped as RFC 8259 asks.
-fn write_text(out: &mut dyn Write, text: &str) -> fmt::Result {
-    out.write_char('"')?;
+/// A text in quotes, escaped as RFC 8259 asks, and in the form that `serde_json` has for it.
+fn write_text(out: &mut String, text: &str) {
+    out.push('"');
     for c in text.chars() {
         match c {
-            '"' => out.write_str("\\\"")?,
-            '\\' => out.write_str("\\\\")?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            c if u32::from(c) < 0x20 => write!(out, "\\u{:04x}", u32::from(c))?,
-            c => out.write_char(c)?,
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if u32::from(c) < 0x20 => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
         }
     }
-    out.write_char('"')
+    out.push('"');
 }
 
 #[cfg(test)]
@@ -214,16 +271,14 @@ mod tests {
     fn texts_are_escaped() {
         for text in ["", "plain", "\"\\\n\r\t\u{1}\u{1f}\u{7f}", "ä€\u{1F600}\u{2028}"] {
             let mut written = String::new();
-            write_text(&mut written, text).unwrap();
+            write_text(&mut written, text);
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
         }
     }
 
     #[test]
     fn an_empty_context_writes_nothing() {
-        let mut written = String::new();
-        write_json(&Context::default(), &mut written).unwrap();
-        assert_eq!(written, "");
+        assert_eq!(json(&Context::default(), &[]), "");
     }
 
     #[test]
@@ -234,11 +289,20 @@ mod tests {
             .with_field("on", true)
             .with_field("half", 0.5)
             .with_field("tab\t", "a\"b");
-        let mut written = String::new();
-        write_json(&context, &mut written).unwrap();
+        let written = json(&context, &["half", "tab"]);
         let json: serde_json::Value = serde_json::from_str(&format!("{{{written}}}")).unwrap();
         assert_eq!((&json["n"], &json["nan"], &json["on"]), (&u64::MAX.into(), &"NaN".into(), &true.into()));
-        assert_eq!((&json["half"], &json["tab\t"]), (&0.5.into(), &"a\"b".into()));
+        assert_eq!((&json["context.half"], &json["tab\t"]), (&0.5.into(), &"a\"b".into()));
         assert_eq!(json["trace_id"], context.trace_id().unwrap().to_string());
+    }
+
+    #[test]
+    fn members_of_objects_are_found() {
+        let line = "{\n \"a\": [{\"x\": \"}\\\\\"}, \"b:\"], \"q\\\"\": \"c\", \"ä\":{}}\n";
+        assert_eq!(members_of(line).unwrap().0, ["a", "q\\\"", "ä"]);
+        assert_eq!(members_of("{}").unwrap().0.len(), 0);
+        for text in ["", "{", "{a}", "{\"a", "{\"a\": 1} {\"b\": 2}", "{\"a\": {}", "text {}", "{\"a\": \"\\\"}"] {
+            assert_eq!(members_of(text), None, "{text}");
+        }
     }
 }

@@ -8,16 +8,17 @@ use smallvec::SmallVec;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::{ExtensionsMut, LookupSpan, SpanRef};
 
 use super::TARGET;
 use super::capture::{ContextOf, EventError, OfSpan};
 use super::site::{Choice, Places};
 use crate::model::Severity;
 use crate::record::errors::{Place, Report, report};
+use crate::record::note::Telling;
 use crate::record::recorder::RecorderRef;
 use crate::record::span::{NOWHERE, SpanCaller, SpanParent};
-use crate::record::span_call::SpanCall;
+use crate::record::span_call::{SpanCall, knows_where};
 use crate::trackers::probe::text::contained;
 
 /// A layer for `tracing` that makes an operation of each span, and an error of each event at level `ERROR`:
@@ -85,8 +86,34 @@ pub struct MonitorLayer {
     places: Places,
 }
 
-/// What the layers of a subscriber keep of a span; hardly ever more than one.
-struct Calls(SmallVec<[(u64, Box<SpanCall>); 1]>);
+/// What the layers of a subscriber keep of a span; hardly ever more than one. A call that is left here when the registry
+/// takes the span away ends then.
+struct Calls {
+    open: SmallVec<[(u64, Box<SpanCall>); 1]>,
+    told: Vec<AfterClose>,
+}
+
+/// What is told of a call when the registry has closed its span and takes it away. Not in [`Layer::on_close`]: the registry
+/// never takes away spans that are closed meanwhile, as by a log that makes some; and whoever has exchangeable layers
+/// holds a lock there.
+struct AfterClose(Option<Telling>);
+
+impl Drop for AfterClose {
+    fn drop(&mut self) {
+        if let Some(telling) = self.0.take() {
+            telling.tell();
+        }
+    }
+}
+
+/// What layers keep of a span. `None` if one of them panicked while it had it: nobody gets at it any more then.
+#[inline]
+fn extensions<'s, S>(span: &'s SpanRef<'_, S>) -> Option<ExtensionsMut<'s>>
+where
+    S: for<'a> LookupSpan<'a>,
+{
+    contained(|| span.extensions_mut())
+}
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -157,9 +184,9 @@ impl MonitorLayer {
     where
         S: for<'a> LookupSpan<'a>,
     {
-        let mut extensions = span.extensions_mut();
-        let Calls(calls) = extensions.get_mut::<Calls>()?;
-        calls.iter_mut().find(|(number, _)| *number == self.number).map(|(_, call)| f(call))
+        let mut extensions = extensions(span)?;
+        let calls = extensions.get_mut::<Calls>()?;
+        calls.open.iter_mut().find(|(number, _)| *number == self.number).map(|(_, call)| f(call))
     }
 
     /// The call of a span, or of the nearest one around that is an operation.
@@ -193,10 +220,10 @@ where
             attributes.record(&mut read);
             read.give_to(&mut call);
         }
-        let mut extensions = span.extensions_mut();
+        let Some(mut extensions) = extensions(&span) else { return };
         match extensions.get_mut::<Calls>() {
-            Some(Calls(calls)) => calls.push((self.number, call)),
-            None => extensions.insert(Calls(SmallVec::from_buf([(self.number, call)]))),
+            Some(calls) => calls.open.push((self.number, call)),
+            None => extensions.insert(Calls { open: SmallVec::from_buf([(self.number, call)]), told: Vec::new() }),
         }
     }
 
@@ -214,13 +241,10 @@ where
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let metadata = span.metadata();
-        self.with_call(&span, |call| {
-            self.places.with(metadata, &self.choice, |place| {
-                if let Some(site) = &place.site {
-                    call.enter(site);
-                }
-            });
+        self.places.with(span.metadata(), &self.choice, |place| {
+            if let Some(site) = &place.site {
+                self.with_call(&span, |call| call.enter(site));
+            }
         });
     }
 
@@ -233,13 +257,17 @@ where
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
         let call = {
-            let mut extensions = span.extensions_mut();
-            let Some(Calls(calls)) = extensions.get_mut::<Calls>() else { return };
-            let Some(at) = calls.iter().position(|(number, _)| *number == self.number) else { return };
-            calls.swap_remove(at).1
+            let Some(mut extensions) = extensions(&span) else { return };
+            let Some(Calls { open, .. }) = extensions.get_mut::<Calls>() else { return };
+            let Some(at) = open.iter().position(|(number, _)| *number == self.number) else { return };
+            open.swap_remove(at).1
         };
-        // Not under the lock: whoever listens to failures may look at the span.
-        call.end();
+        if let Some(telling) = call.end()
+            && let Some(mut extensions) = extensions(&span)
+            && let Some(calls) = extensions.get_mut::<Calls>()
+        {
+            calls.told.push(AfterClose(Some(telling)));
+        }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -252,7 +280,14 @@ where
         let place = Place { file, line: metadata.line().unwrap_or(0), column: 0 };
         // Contained: built for debugging, the library panics when the current span was closed while it was entered.
         let span = || contained(|| context.event_span(event)).flatten();
-        let explicit = if event.is_contextual() { None } else { Some(self.caller(span())) };
+        let recorder = self.recorder();
+        let here = if !event.is_contextual() {
+            Some(self.caller(span()).map_or(NOWHERE, SpanCaller::into_here))
+        } else if knows_where(&recorder) {
+            None
+        } else {
+            self.caller(span()).map(SpanCaller::into_here)
+        };
         let found = Report {
             error: &error,
             kind: None,
@@ -261,9 +296,9 @@ where
             fingerprint: None,
             context: &ContextOf::read(event, &self.choice),
             place,
-            here: explicit.map(|caller| caller.map_or(NOWHERE, SpanCaller::into_here)),
+            here,
         };
-        report(&self.recorder(), &found);
+        report(&recorder, &found);
         let text = error.into_text();
         if let Some(span) = span() {
             let mut text = Some(text);

@@ -61,10 +61,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn new(metadata: &'static Metadata<'static>, choice: &Choice) -> Self {
-        let site = choice
-            .wants(metadata)
-            .then(|| SpanSite::new(metadata.name().to_owned(), choice.kind.clone(), metadata.target().to_owned()));
+    fn new(
+        metadata: &'static Metadata<'static>,
+        choice: &Choice,
+        make: fn(String, String, String) -> SpanSite,
+    ) -> Self {
+        let names = || (metadata.name().to_owned(), choice.kind.clone(), metadata.target().to_owned());
+        let site = choice.wants(metadata).then(names).map(|(name, kind, component)| make(name, kind, component));
         let wanted = |name: &str| choice.is_label(name) || choice.is_field(name) || tells_outcome(name);
         Self {
             metadata: address(metadata),
@@ -88,7 +91,7 @@ impl Places {
         Self { table: (0..PLACES).map(|_| OnceLock::new()).collect() }
     }
 
-    /// Runs `f` with what is known of a place.
+    /// Runs `f` with what is known of a place. No lock may be held: the filter of the host may be asked.
     #[inline]
     pub(super) fn with<R>(
         &self,
@@ -107,13 +110,13 @@ impl Places {
                 Some(_) => {}
                 // Not inside `get_or_init`: the filter is code of the host, and another thread would wait for it.
                 None => {
-                    let _ = entry.set(Place::new(metadata, choice));
+                    let _ = entry.set(Place::new(metadata, choice, SpanSite::new));
                     if let Some(place) = entry.get().filter(|place| place.metadata == address) {
                         return f(place);
                     }
                 }
             }
         }
-        f(&Place::new(metadata, choice))
+        f(&Place::new(metadata, choice, SpanSite::passing))
     }
 }

@@ -63,13 +63,12 @@ impl Watcher {
             changed: Condvar::new(),
         });
         let dispatch = dispatcher::get_default(Dispatch::clone);
-        let of_thread = Arc::clone(&shared);
+        let of_thread = Ending(Arc::clone(&shared));
         let started = thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
-            dispatcher::with_default(&dispatch, || of_thread.watch());
-            // Before it says that it has ended: the last handle may be this one.
+            let ending = of_thread;
+            dispatcher::with_default(&dispatch, || ending.0.watch());
+            // Before it says that it has ended: the last handle may be this one. It may panic.
             drop(dispatch);
-            of_thread.end.lock().reached = true;
-            of_thread.changed.notify_all();
         });
         // Its end is waited for by hand, since a thread can only be joined without a deadline.
         started
@@ -79,6 +78,16 @@ impl Watcher {
 
     pub(super) fn check(&self) {
         self.shared.check();
+    }
+}
+
+/// Says that the thread has ended, however it does.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end.lock().reached = true;
+        self.0.changed.notify_all();
     }
 }
 
