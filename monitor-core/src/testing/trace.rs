@@ -133,7 +133,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "enabled"))]
 mod tests {
     use std::panic::catch_unwind;
 
