@@ -133,7 +133,8 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-#[cfg(all(test, feature = "enabled"))]
+#[cfg(test)]
+#[cfg(feature = "enabled")]
 mod tests {
     use std::panic::catch_unwind;
 
