@@ -326,6 +326,14 @@ impl SpanCall {
         self.finish()
     }
 
+    #[cold]
+    #[inline(never)]
+    fn end_unseen(&mut self) {
+        if let Some(telling) = self.finish() {
+            telling.tell();
+        }
+    }
+
     fn finish(&mut self) -> Option<Telling> {
         if std::mem::replace(&mut self.ended, true) || self.enters == 0 || self.recorder.is_inherited() {
             return None;
@@ -386,8 +394,8 @@ impl SpanCall {
 impl Drop for SpanCall {
     /// Its close was not told: another layer panicked at it, or this one was exchanged.
     fn drop(&mut self) {
-        if let Some(telling) = self.finish() {
-            telling.tell();
+        if !self.ended {
+            self.end_unseen();
         }
     }
 }
