@@ -340,8 +340,10 @@ impl TaskCall {
             let parent = self.parent.get_or_insert(Parent::NONE);
             parent.id = parent.id_in(&lineage, holder.recorder().address());
             let (id, series, since, parent) = (self.id, self.series, self.since, parent.id);
-            self.lineage = Some(lineage.clone());
-            self.slot = quietly(|| holder.tasks.claim(id, series, since, parent, Some(lineage))).flatten();
+            // A call that begins its trace has the lineage that its slot has without one.
+            let above = Some(&lineage).filter(|lineage| !lineage.is(&Lineage::Root(id))).cloned();
+            self.slot = quietly(|| holder.tasks.claim(id, series, since, parent, above)).flatten();
+            self.lineage = Some(lineage);
             if self.slot.is_none() {
                 holder.losses.task_overflows.add(1);
             }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-use super::site::Choice;
+use super::choice::{Choice, ERROR, STATUS, STATUS_TEXT};
 use crate::base::names::truncated;
 use crate::model::{ErrorText, FieldValue};
 use crate::record::failure::Failure;
@@ -23,13 +23,6 @@ const MAX_TEXT_BYTES: usize = 256;
 /// Longest message of an error in bytes; likewise.
 const MAX_MESSAGE_BYTES: usize = 1_024;
 
-/// Fields that say how a span ended, in the words of `OpenTelemetry`.
-const STATUS: &str = "otel.status_code";
-const STATUS_TEXT: &str = "otel.status_description";
-
-/// The field in which programs, and `#[instrument(err)]`, put an error.
-const ERROR: &str = "error";
-
 /// The field with the text of an event.
 const MESSAGE: &str = "message";
 
@@ -38,11 +31,6 @@ const EVENT_KIND: &str = "event";
 
 /// Kind of errors that come from fields of spans.
 const SPAN_KIND: &str = "span";
-
-/// Whether a field of a span is read in any case.
-pub(super) fn tells_outcome(name: &str) -> bool {
-    matches!(name, STATUS | STATUS_TEXT | ERROR)
-}
 
 /// What was read of a span's fields.
 pub(super) struct OfSpan<'a> {
@@ -56,6 +44,11 @@ pub(super) struct OfSpan<'a> {
 impl<'a> OfSpan<'a> {
     pub(super) fn new(choice: &'a Choice) -> Self {
         Self { choice, labels: SmallVec::new(), fields: Vec::new(), failed: None, error: None }
+    }
+
+    /// What reads them.
+    pub(super) fn visitor(&mut self) -> impl Visit {
+        Values(self)
     }
 
     /// Hands over what was read.
@@ -77,7 +70,21 @@ impl<'a> OfSpan<'a> {
         }
     }
 
-    /// `value` is asked for only if somebody wants it.
+    fn status(&mut self, code: &str) {
+        if code.eq_ignore_ascii_case("error") {
+            self.failed = Some(true);
+        } else if code.eq_ignore_ascii_case("ok") {
+            self.failed = Some(false);
+        }
+    }
+
+    fn fail(&mut self, error: ErrorText) {
+        self.failed = Some(true);
+        self.error = Some(error);
+    }
+}
+
+impl TakeValues for OfSpan<'_> {
     fn take(&mut self, field: &Field, value: impl Fn() -> FieldValue) {
         let name = field.name();
         if self.choice.is_label(name) {
@@ -98,22 +105,11 @@ impl<'a> OfSpan<'a> {
         }
     }
 
-    fn status(&mut self, code: &str) {
-        if code.eq_ignore_ascii_case("error") {
-            self.failed = Some(true);
-        } else if code.eq_ignore_ascii_case("ok") {
-            self.failed = Some(false);
+    fn take_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
+        if field.name() == ERROR {
+            self.fail(ErrorText { kind: SPAN_KIND.into(), ..describe_error(error) });
         }
     }
-
-    fn fail(&mut self, error: ErrorText) {
-        self.failed = Some(true);
-        self.error = Some(error);
-    }
-}
-
-fn text(value: &dyn Debug) -> String {
-    bounded_text(MAX_TEXT_BYTES, format_args!("{value:?}"))
 }
 
 /// An integer that may be too large for 64 bits.
@@ -124,44 +120,53 @@ fn wide(value: impl TryInto<i64> + TryInto<u64> + Display + Copy) -> FieldValue 
     TryInto::<i64>::try_into(value).map_or_else(|_| FieldValue::Text(value.to_string()), FieldValue::I64)
 }
 
-impl Visit for OfSpan<'_> {
+/// What looks at fields as values. `value` is asked for only if somebody wants it.
+trait TakeValues {
+    fn take(&mut self, field: &Field, value: impl Fn() -> FieldValue);
+
+    /// An error, after it was taken as a value.
+    fn take_error(&mut self, _field: &Field, _error: &(dyn Error + 'static)) {}
+}
+
+/// Gives the fields that are visited as values.
+struct Values<'a, T>(&'a mut T);
+
+impl<T: TakeValues> Visit for Values<'_, T> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.take(field, || FieldValue::F64(value));
+        self.0.take(field, || FieldValue::F64(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.take(field, || FieldValue::I64(value));
+        self.0.take(field, || FieldValue::I64(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.take(field, || FieldValue::U64(value));
+        self.0.take(field, || FieldValue::U64(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.take(field, || wide(value));
+        self.0.take(field, || wide(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.take(field, || wide(value));
+        self.0.take(field, || wide(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.take(field, || FieldValue::Bool(value));
+        self.0.take(field, || FieldValue::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.take(field, || FieldValue::Text(truncated(value, MAX_TEXT_BYTES).into_owned()));
+        self.0.take(field, || FieldValue::Text(truncated(value, MAX_TEXT_BYTES).into_owned()));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.take(field, || FieldValue::Text(bounded_text(MAX_TEXT_BYTES, format_args!("{value}"))));
-        if field.name() == ERROR {
-            self.fail(ErrorText { kind: SPAN_KIND.into(), ..describe_error(value) });
-        }
+        self.0.take(field, || FieldValue::Text(bounded_text(MAX_TEXT_BYTES, format_args!("{value}"))));
+        self.0.take_error(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.take(field, || FieldValue::Text(text(value)));
+        self.0.take(field, || FieldValue::Text(bounded_text(MAX_TEXT_BYTES, format_args!("{value:?}"))));
     }
 }
 
@@ -259,39 +264,15 @@ impl<'a> ContextOf<'a> {
             return Vec::new();
         }
         let mut visitor = Self { choice, found: Vec::new() };
-        event.record(&mut visitor);
+        event.record(&mut Values(&mut visitor));
         visitor.found
-    }
-
-    fn take(&mut self, field: &Field, value: impl FnOnce() -> FieldValue) {
-        if self.choice.is_field(field.name()) {
-            self.found.push((field.name(), value()));
-        }
     }
 }
 
-impl Visit for ContextOf<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.take(field, || FieldValue::F64(value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.take(field, || FieldValue::I64(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.take(field, || FieldValue::U64(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.take(field, || FieldValue::Bool(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.take(field, || FieldValue::Text(truncated(value, MAX_TEXT_BYTES).into_owned()));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.take(field, || FieldValue::Text(text(value)));
+impl TakeValues for ContextOf<'_> {
+    fn take(&mut self, field: &Field, value: impl Fn() -> FieldValue) {
+        if self.choice.is_field(field.name()) {
+            self.found.push((field.name(), value()));
+        }
     }
 }

@@ -1,9 +1,7 @@
 //! What the monitor sees, as events of `tracing`.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +9,10 @@ use parking_lot::Mutex;
 use tracing::{Level, event};
 
 use super::TARGET;
+use super::emit::{Wanted, emitting, is_emitting, ms};
 use super::watcher::Watcher;
 use crate::base::error::Error;
 use crate::model::Outcome;
-use crate::record::failure::count_panicked_callback;
 use crate::record::listener::{EndedCall, Listener, MAX_LISTENERS, Moved, Topic};
 use crate::record::recorder::RecorderRef;
 
@@ -64,15 +62,6 @@ const TRANSITIONS_PER_SECOND: u64 = 100;
 pub struct TracingEventsBuilder {
     recorder: RecorderRef,
     wanted: Wanted,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted {
-    failures: bool,
-    slower_than: Option<Duration>,
-    pub(super) stuck_after: Option<Duration>,
-    transitions: bool,
-    pub(super) stalled: bool,
 }
 
 impl TracingEventsBuilder {
@@ -190,38 +179,6 @@ impl fmt::Debug for TracingEvents {
     }
 }
 
-thread_local! {
-    /// Whether this thread is emitting one of our events: what happens meanwhile causes no further one. No destructor.
-    static EMITTING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Emits by `emit`, which calls subscribers: code of the host, whose panics are contained.
-pub(super) fn emitting(emit: impl FnOnce()) {
-    struct Leave;
-
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            EMITTING.set(false);
-        }
-    }
-
-    if EMITTING.replace(true) {
-        return;
-    }
-    let _leave = Leave;
-    // Unwind safety: the subscriber is the host's own, and sees its own panic.
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(emit)) {
-        count_panicked_callback();
-        // What a panic carries may itself panic when dropped.
-        std::mem::forget(panic);
-    }
-}
-
-/// A duration as a number of milliseconds.
-pub(super) fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
-}
-
 /// Emits what happens on the threads of the program.
 struct Emitter {
     wanted: Wanted,
@@ -277,7 +234,7 @@ impl Listener for Emitter {
             Topic::Slow(ns) => (ns >= self.slow_ns, 1, self.call_interval, CALLS_PER_SECOND),
             Topic::Transition => (self.wanted.transitions, 2, self.transition_interval, TRANSITIONS_PER_SECOND),
         };
-        if !wanted || EMITTING.get() {
+        if !wanted || is_emitting() {
             return None;
         }
         let mut budgets = self.budgets.lock();

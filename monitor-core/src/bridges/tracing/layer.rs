@@ -12,7 +12,8 @@ use tracing_subscriber::registry::{ExtensionsMut, LookupSpan, SpanRef};
 
 use super::TARGET;
 use super::capture::{ContextOf, EventError, OfSpan};
-use super::site::{Choice, Places};
+use super::choice::Choice;
+use super::site::Places;
 use crate::model::Severity;
 use crate::record::errors::{Place, Report, report};
 use crate::record::note::Telling;
@@ -217,7 +218,7 @@ where
         let Some(mut call) = SpanCall::new(&self.recorder(), parent, || self.caller(span.parent())) else { return };
         if has_fields {
             let mut read = OfSpan::new(&self.choice);
-            attributes.record(&mut read);
+            attributes.record(&mut read.visitor());
             read.give_to(&mut call);
         }
         let Some(mut extensions) = extensions(&span) else { return };
@@ -234,7 +235,7 @@ where
         if has_fields {
             // Read first: the values are the program's, and what is kept of the span is under a lock.
             let mut read = OfSpan::new(&self.choice);
-            values.record(&mut read);
+            values.record(&mut read.visitor());
             self.with_call(&span, |call| read.give_to(call));
         }
     }

@@ -38,6 +38,8 @@
 //! ```
 
 mod capture;
+mod choice;
+mod emit;
 mod events;
 mod json;
 mod layer;

@@ -4,52 +4,18 @@
 //! place by place and never changed. Programs have some hundred such places; what finds no room in the table is made out
 //! anew each time.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use tracing::{Level, Metadata};
+use tracing::Metadata;
 
-use super::TARGET;
-use super::capture::tells_outcome;
+use super::choice::Choice;
 use crate::record::span::SpanSite;
-use crate::trackers::probe::text::contained;
 
 /// Places that are remembered.
 const PLACES: usize = 1_024;
 
 /// How far from its own place an entry may stand.
 const REACH: usize = 16;
-
-/// What is asked of a span's metadata.
-pub(super) type Wanted = Box<dyn Fn(&Metadata<'_>) -> bool + Send + Sync>;
-
-/// Names of fields.
-pub(super) type Names = Vec<Cow<'static, str>>;
-
-/// Which spans become operations, and what of them is kept.
-pub(super) struct Choice {
-    pub(super) max_level: Level,
-    pub(super) spans: Option<Wanted>,
-    pub(super) labels: Names,
-    pub(super) fields: Names,
-    pub(super) kind: String,
-}
-
-impl Choice {
-    pub(super) fn is_label(&self, name: &str) -> bool {
-        self.labels.iter().any(|known| known == name)
-    }
-
-    pub(super) fn is_field(&self, name: &str) -> bool {
-        self.fields.iter().any(|known| known == name)
-    }
-
-    fn wants(&self, metadata: &'static Metadata<'static>) -> bool {
-        *metadata.level() <= self.max_level
-            && metadata.target() != TARGET
-            && self.spans.as_ref().is_none_or(|spans| contained(|| spans(metadata)).unwrap_or(false))
-    }
-}
 
 /// One place.
 pub(super) struct Place {
@@ -68,11 +34,10 @@ impl Place {
     ) -> Self {
         let names = || (metadata.name().to_owned(), choice.kind.clone(), metadata.target().to_owned());
         let site = choice.wants(metadata).then(names).map(|(name, kind, component)| make(name, kind, component));
-        let wanted = |name: &str| choice.is_label(name) || choice.is_field(name) || tells_outcome(name);
         Self {
             metadata: address(metadata),
             site,
-            has_fields: metadata.fields().iter().any(|field| wanted(field.name())),
+            has_fields: metadata.fields().iter().any(|field| choice.reads(field.name())),
         }
     }
 }

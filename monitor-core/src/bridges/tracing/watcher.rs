@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{Dispatch, Level, dispatcher, event};
 
 use super::TARGET;
-use super::events::{Wanted, emitting, ms};
+use super::emit::{Wanted, emitting, ms};
 use crate::base::error::Error;
 use crate::model::{ActiveOperation, ProgressState, ProgressStats};
 use crate::record::reader::active_now;

@@ -3,19 +3,16 @@
 //! | file | owns |
 //! |---|---|
 //! | `mod` | [`Queue`]: items that come, what is said of a queue elsewhere |
-//! | `ticket` | [`Queued`], [`QueuedItem`]: items that wait |
-//! | `processing` | [`Processing`]: items that are being processed, and how that ends |
+//! | `items` | [`Queued`], [`QueuedItem`]: items that wait; [`Processing`]: items that are being processed |
 
-mod processing;
-mod ticket;
+mod items;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub use processing::Processing;
-pub use ticket::{Queued, QueuedItem};
+pub use items::{Processing, Queued, QueuedItem};
 
 use crate::base::names::bounded_name;
 use crate::model::QueueStats;
