@@ -57,7 +57,6 @@ pub(crate) enum Lineage {
 
 impl Lineage {
     /// Whether it is known to be the same.
-    #[cfg(feature = "tracing")]
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Root(id), Self::Root(other)) => id == other,
