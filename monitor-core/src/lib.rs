@@ -110,12 +110,14 @@ mod bridges;
 #[cfg(all(feature = "checkpoints", not(loom)))]
 mod checkpoints;
 mod model;
-#[cfg(all(feature = "checkpoints", not(loom)))]
+#[cfg(not(loom))]
 mod ports;
 mod record;
 
 #[cfg(not(loom))]
 mod monitor;
+#[cfg(not(loom))]
+mod sinks;
 #[cfg(not(loom))]
 mod store;
 #[cfg(all(feature = "terminal", not(loom)))]
@@ -126,18 +128,19 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution,
+    ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution,
     EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint,
-    Histogram, KindStats, Labels, MetricKind, MetricStats, MetricValue, MonitorStats, OperationRecord, OperationStats,
-    OperationStatus, Outcome, ParseFingerprintError, ParseTraceError, ProgressState, ProgressStats, QueueRecent,
-    QueueStats, Refusal, Severity, Snapshot, SpanId, StateMachineStats, StateStats, StepTiming, TraceId, TraceParent,
-    TransitionRecord, TransitionStats,
+    Histogram, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats,
+    OperationRecord, OperationStats, OperationStatus, Outcome, ParseFingerprintError, ParseTraceError, ProgressState,
+    ProgressStats, QueueRecent, QueueStats, Refusal, Rollup, Severity, SinkState, SinkStats, Snapshot, SpanId,
+    StateMachineStats, StateStats, StepTiming, TraceId, TraceParent, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
+    ports::sink::{Sink, SinkError},
     record::call_site::RecordPolicy,
     record::copies::copies,
     store::states::GuardContext,

@@ -115,7 +115,7 @@ impl Figures {
     }
 
     /// The same sums as the recorder's integers, on which adding and subtracting is defined.
-    fn totals(&self) -> Totals {
+    pub(super) fn totals(&self) -> Totals {
         Totals {
             started: self.started,
             succeeded: self.succeeded,

@@ -16,6 +16,7 @@
 //! | `queue`, `cache`, `metric` | queues, caches, the host's own metrics |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `trace` | ids of traces and spans, the header that carries them |
+//! | `instance`, `batch` | one run of a program; what it hands to sinks at once, and how they are doing |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
 //! | `refusal` | why a transition of a state machine was not made |
@@ -26,6 +27,7 @@
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
+mod batch;
 mod by_id;
 mod cache;
 mod cache_section;
@@ -37,6 +39,7 @@ mod field;
 mod figures;
 mod grid;
 mod histogram;
+mod instance;
 mod kind;
 mod metric;
 mod metric_section;
@@ -59,6 +62,7 @@ mod trace;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
+pub use batch::{Batch, MachineTransition, Rollup, SinkState, SinkStats};
 pub use by_id::{ByIdDetail, OperationStatus, StepTiming};
 #[cfg(test)]
 pub(crate) use cache::example as cache_example;
@@ -70,6 +74,7 @@ pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFin
 pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
+pub use instance::Instance;
 pub use kind::KindStats;
 #[cfg(all(test, feature = "metrics"))]
 pub(crate) use metric::example as example_metric;

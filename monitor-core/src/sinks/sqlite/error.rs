@@ -1,0 +1,91 @@
+//! What goes wrong with a file, and what can be done about it.
+
+use std::fmt;
+
+use rusqlite::ErrorCode;
+
+/// Why the file could not be opened, read or written.
+#[derive(Debug)]
+pub(crate) struct StoreError {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Sqlite(rusqlite::Error),
+    Foreign,
+    Newer { found: usize, known: usize },
+    Older { found: usize, known: usize },
+}
+
+/// What is to be done after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cure {
+    /// It may pass: wait and try again.
+    Wait,
+    /// The file is damaged: put it aside and begin a new one.
+    Replace,
+    /// Nothing helps but a change by the user.
+    None,
+}
+
+impl StoreError {
+    pub(crate) fn foreign() -> Self {
+        Self { kind: Kind::Foreign }
+    }
+
+    pub(crate) fn newer(found: usize, known: usize) -> Self {
+        Self { kind: Kind::Newer { found, known } }
+    }
+
+    pub(crate) fn older(found: usize, known: usize) -> Self {
+        Self { kind: Kind::Older { found, known } }
+    }
+
+    /// What helps.
+    pub(crate) fn cure(&self) -> Cure {
+        match &self.kind {
+            Kind::Sqlite(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Cure::Replace,
+                _ => Cure::Wait,
+            },
+            Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => Cure::None,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self { kind: Kind::Sqlite(error) }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Sqlite(error) => write!(f, "{error}"),
+            Kind::Foreign => f.write_str(
+                "the file is a database of another program and was not touched; give the monitor a file of its own",
+            ),
+            Kind::Newer { found, known } => write!(
+                f,
+                "the file has version {found}, and this program knows versions up to {known}; it was not touched; \
+                 use a newer version of this library, or another file"
+            ),
+            Kind::Older { found, known } => write!(
+                f,
+                "the file has version {found}, and this program reads version {known}; open it once for writing, \
+                 which brings it up to date"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            Kind::Sqlite(error) => Some(error),
+            _ => None,
+        }
+    }
+}

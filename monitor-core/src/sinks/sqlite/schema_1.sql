@@ -1,0 +1,282 @@
+-- Version 1. Tables, columns and units are described in docs/schema.md; a column is never changed, only added by a later
+-- version.
+
+-- Texts that many rows have: names of threads, machines, states, queues.
+CREATE TABLE strings (
+    id   INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- One run of one program.
+CREATE TABLE instances (
+    id              INTEGER PRIMARY KEY,
+    run             TEXT NOT NULL UNIQUE,
+    service         TEXT NOT NULL,
+    host            TEXT NOT NULL,
+    program         TEXT NOT NULL,
+    pid             INTEGER NOT NULL,
+    started_at_ns   INTEGER NOT NULL,
+    last_seen_at_ns INTEGER NOT NULL,
+    ended_at_ns     INTEGER,
+    ended           TEXT CHECK (ended IN ('shutdown', 'interrupted')),
+    CHECK ((ended_at_ns IS NULL) = (ended IS NULL))
+) STRICT;
+
+-- What an instance lost, by where and why: what is not in this file.
+CREATE TABLE losses (
+    instance_id INTEGER NOT NULL REFERENCES instances (id),
+    reason      TEXT NOT NULL,
+    count       INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, reason)
+) STRICT, WITHOUT ROWID;
+
+-- An operation with one label set.
+CREATE TABLE series (
+    id        INTEGER PRIMARY KEY,
+    name      TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    component TEXT NOT NULL,
+    labels    TEXT NOT NULL,
+    UNIQUE (name, kind, component, labels)
+) STRICT;
+
+-- Calls that were recorded individually. Outcome: 0 success, 1 failure, 2 panicked, 3 cancelled, 4 interrupted.
+CREATE TABLE records (
+    id             INTEGER PRIMARY KEY,
+    instance_id    INTEGER NOT NULL,
+    series_id      INTEGER NOT NULL,
+    outcome        INTEGER NOT NULL,
+    started_at_ns  INTEGER NOT NULL,
+    duration_ns    INTEGER NOT NULL,
+    span_id        INTEGER NOT NULL,
+    parent_span_id INTEGER,
+    trace_id_high  INTEGER NOT NULL,
+    trace_id_low   INTEGER,
+    thread_id      INTEGER,
+    busy_ns        INTEGER,
+    polls          INTEGER NOT NULL,
+    items          INTEGER NOT NULL,
+    bytes          INTEGER NOT NULL,
+    parent_series_id INTEGER,
+    detail         TEXT
+) STRICT;
+CREATE INDEX records_by_time ON records (started_at_ns);
+CREATE INDEX records_by_series ON records (series_id, started_at_ns);
+CREATE INDEX records_by_trace ON records (trace_id_high);
+CREATE INDEX records_not_succeeded ON records (started_at_ns) WHERE outcome <> 0;
+
+-- What is in each 1,024 records by id: lets a search pass over those that cannot match.
+CREATE TABLE record_blocks (
+    block               INTEGER PRIMARY KEY,
+    first_started_at_ns INTEGER NOT NULL,
+    last_started_at_ns  INTEGER NOT NULL,
+    min_duration_ns     INTEGER NOT NULL,
+    max_duration_ns     INTEGER NOT NULL,
+    outcomes            INTEGER NOT NULL
+) STRICT;
+
+-- Fields and context of records, for finding them.
+CREATE TABLE record_fields (
+    key_id    INTEGER NOT NULL,
+    value     TEXT NOT NULL,
+    record_id INTEGER NOT NULL,
+    PRIMARY KEY (key_id, value, record_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_fields_by_record ON record_fields (record_id);
+
+-- What each series did in each step of time. Steps of 10 s, a minute, an hour and a day, each from finer ones.
+CREATE TABLE rollups (
+    step_s          INTEGER NOT NULL,
+    start_ns        INTEGER NOT NULL,
+    series_id       INTEGER NOT NULL,
+    instance_id     INTEGER NOT NULL,
+    open            INTEGER NOT NULL,
+    started         INTEGER NOT NULL,
+    succeeded       INTEGER NOT NULL,
+    failed          INTEGER NOT NULL,
+    panicked        INTEGER NOT NULL,
+    cancelled       INTEGER NOT NULL,
+    items           INTEGER NOT NULL,
+    bytes           INTEGER NOT NULL,
+    allocations     INTEGER NOT NULL,
+    allocated_bytes INTEGER NOT NULL,
+    polls           INTEGER NOT NULL,
+    total_ns        INTEGER NOT NULL,
+    self_ns         INTEGER NOT NULL,
+    busy_ns         INTEGER NOT NULL,
+    min_ns          INTEGER,
+    max_ns          INTEGER,
+    durations       BLOB NOT NULL,
+    PRIMARY KEY (step_s, start_ns, series_id, instance_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rollups_by_series ON rollups (series_id, step_s, start_ns);
+-- Steps of 10 s that are not in the coarser ones yet.
+CREATE INDEX rollups_open ON rollups (instance_id, start_ns) WHERE open = 1;
+
+CREATE TABLE error_groups (
+    id               INTEGER PRIMARY KEY,
+    fingerprint      TEXT NOT NULL UNIQUE,
+    kind             TEXT NOT NULL,
+    place            TEXT NOT NULL,
+    pattern          TEXT NOT NULL,
+    component        TEXT NOT NULL,
+    severity         INTEGER NOT NULL,
+    first_seen_at_ns INTEGER NOT NULL,
+    last_seen_at_ns  INTEGER NOT NULL,
+    -- When it came back after it had been resolved, last.
+    regressed_at_ns  INTEGER,
+    count            INTEGER NOT NULL
+) STRICT;
+CREATE INDEX error_groups_by_time ON error_groups (last_seen_at_ns);
+
+-- How many errors of a group came in each hour.
+CREATE TABLE error_hours (
+    start_ns    INTEGER NOT NULL,
+    group_id    INTEGER NOT NULL REFERENCES error_groups (id),
+    instance_id INTEGER NOT NULL,
+    count       INTEGER NOT NULL,
+    PRIMARY KEY (start_ns, group_id, instance_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE error_samples (
+    id             INTEGER PRIMARY KEY,
+    group_id       INTEGER NOT NULL REFERENCES error_groups (id),
+    instance_id    INTEGER NOT NULL,
+    seen_at_ns     INTEGER NOT NULL,
+    severity       INTEGER NOT NULL,
+    kind           TEXT NOT NULL,
+    message        TEXT NOT NULL,
+    sources        TEXT NOT NULL,
+    operation      TEXT,
+    span_id        INTEGER,
+    trace_id_high  INTEGER,
+    trace_id_low   INTEGER,
+    location       TEXT,
+    thread         TEXT,
+    context        TEXT NOT NULL,
+    backtrace      TEXT
+) STRICT;
+CREATE INDEX error_samples_by_group ON error_samples (group_id, seen_at_ns);
+CREATE INDEX error_samples_by_time ON error_samples (seen_at_ns);
+CREATE INDEX error_samples_by_trace ON error_samples (trace_id_high) WHERE trace_id_high IS NOT NULL;
+
+CREATE TABLE transitions (
+    id               INTEGER PRIMARY KEY,
+    instance_id      INTEGER NOT NULL,
+    machine_id       INTEGER NOT NULL REFERENCES strings (id),
+    entity           TEXT NOT NULL,
+    from_id          INTEGER NOT NULL REFERENCES strings (id),
+    to_id            INTEGER NOT NULL REFERENCES strings (id),
+    trigger_id       INTEGER REFERENCES strings (id),
+    at_ns            INTEGER NOT NULL,
+    time_in_state_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX transitions_by_time ON transitions (at_ns);
+CREATE INDEX transitions_by_entity ON transitions (machine_id, entity, at_ns);
+
+-- Long jobs, as they were last seen.
+CREATE TABLE progress (
+    id            INTEGER PRIMARY KEY,
+    instance_id   INTEGER NOT NULL,
+    job_id        INTEGER NOT NULL,
+    parent_job_id INTEGER,
+    name          TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    total         INTEGER,
+    done          INTEGER NOT NULL,
+    already_done  INTEGER NOT NULL,
+    succeeded     INTEGER NOT NULL,
+    failed        INTEGER NOT NULL,
+    skipped       INTEGER NOT NULL,
+    batch_size    INTEGER,
+    bytes         INTEGER NOT NULL,
+    total_bytes   INTEGER,
+    message       TEXT NOT NULL,
+    error         TEXT,
+    started_at_ns INTEGER NOT NULL,
+    updated_at_ns INTEGER NOT NULL,
+    elapsed_ns    INTEGER NOT NULL,
+    idle_ns       INTEGER NOT NULL,
+    rate          REAL,
+    bytes_rate    REAL,
+    eta_ns        INTEGER,
+    UNIQUE (instance_id, job_id)
+) STRICT;
+CREATE INDEX progress_by_time ON progress (started_at_ns);
+
+-- What ran when the instance was last seen.
+CREATE TABLE active_operations (
+    instance_id    INTEGER NOT NULL REFERENCES instances (id),
+    span_id        INTEGER NOT NULL,
+    series_id      INTEGER NOT NULL,
+    started_at_ns  INTEGER NOT NULL,
+    parent_span_id INTEGER,
+    trace_id_high  INTEGER,
+    trace_id_low   INTEGER,
+    thread         TEXT,
+    state          TEXT NOT NULL,
+    PRIMARY KEY (instance_id, span_id)
+) STRICT, WITHOUT ROWID;
+
+-- The last run of each operation by id, of all instances.
+CREATE TABLE operations_by_id (
+    id                TEXT PRIMARY KEY,
+    name              TEXT NOT NULL,
+    kind              TEXT NOT NULL,
+    component         TEXT NOT NULL,
+    labels            TEXT NOT NULL,
+    worker            TEXT,
+    input_bytes       INTEGER,
+    output_bytes      INTEGER,
+    fields            TEXT NOT NULL,
+    steps             TEXT NOT NULL,
+    begun_by          INTEGER NOT NULL REFERENCES instances (id),
+    ended_by          INTEGER REFERENCES instances (id),
+    started_at_ns     INTEGER NOT NULL,
+    ended_at_ns       INTEGER,
+    outcome           INTEGER,
+    items             INTEGER NOT NULL,
+    bytes             INTEGER NOT NULL,
+    trace_id_high     INTEGER,
+    trace_id_low      INTEGER,
+    span_id           INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operations_by_id_by_time ON operations_by_id (started_at_ns);
+
+CREATE TABLE checkpoints (
+    name        TEXT PRIMARY KEY,
+    state       BLOB NOT NULL,
+    saved_at_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue_samples (
+    start_ns      INTEGER NOT NULL,
+    queue_id      INTEGER NOT NULL REFERENCES strings (id),
+    instance_id   INTEGER NOT NULL,
+    depth         INTEGER NOT NULL,
+    in_process    INTEGER NOT NULL,
+    oldest_age_ns INTEGER,
+    enqueued      INTEGER NOT NULL,
+    processed     INTEGER NOT NULL,
+    failed        INTEGER NOT NULL,
+    discarded     INTEGER NOT NULL,
+    requeued      INTEGER NOT NULL,
+    waiting_ns    INTEGER NOT NULL,
+    waiting       BLOB NOT NULL,
+    PRIMARY KEY (start_ns, queue_id, instance_id)
+) STRICT, WITHOUT ROWID;
+
+-- Who did what. Each entry has the hash of the one before it, so that a change shows.
+CREATE TABLE audit (
+    id            INTEGER PRIMARY KEY,
+    at_ns         INTEGER NOT NULL,
+    actor         TEXT NOT NULL,
+    action        TEXT NOT NULL,
+    target        TEXT NOT NULL,
+    source        TEXT NOT NULL,
+    details       TEXT NOT NULL,
+    previous_hash BLOB NOT NULL,
+    hash          BLOB NOT NULL UNIQUE
+) STRICT;
+CREATE INDEX audit_by_time ON audit (at_ns);
+CREATE INDEX audit_by_action ON audit (action, at_ns);
