@@ -115,6 +115,8 @@ mod ports;
 mod record;
 
 #[cfg(not(loom))]
+mod collector;
+#[cfg(not(loom))]
 mod monitor;
 #[cfg(not(loom))]
 mod sinks;

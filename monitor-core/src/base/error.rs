@@ -57,6 +57,13 @@ enum Kind {
         what: &'static str,
         why: &'static str,
     },
+    SinkRefused {
+        name: String,
+        why: String,
+    },
+    NotDelivered {
+        why: String,
+    },
 }
 
 impl Error {
@@ -92,6 +99,14 @@ impl Error {
     #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "nothing else starts a thread"))]
     pub(crate) fn no_thread(name: &'static str, source: std::io::Error) -> Self {
         Self { kind: Kind::NoThread { name, source } }
+    }
+
+    pub(crate) fn sink_refused(name: String, why: String) -> Self {
+        Self { kind: Kind::SinkRefused { name, why } }
+    }
+
+    pub(crate) fn not_delivered(why: String) -> Self {
+        Self { kind: Kind::NotDelivered { why } }
     }
 
     pub(crate) fn not_here(what: &'static str, why: &'static str) -> Self {
@@ -133,6 +148,18 @@ impl Error {
         matches!(self.kind, Kind::TooMany { .. })
     }
 
+    /// A sink cannot be used as it was set up: its path is a folder, its file another program's.
+    #[must_use]
+    pub fn is_sink_refused(&self) -> bool {
+        matches!(self.kind, Kind::SinkRefused { .. })
+    }
+
+    /// Not everything could be delivered to all sinks within the deadline.
+    #[must_use]
+    pub fn is_not_delivered(&self) -> bool {
+        matches!(self.kind, Kind::NotDelivered { .. })
+    }
+
     /// An id is empty or over-long.
     #[must_use]
     pub fn is_invalid_id(&self) -> bool {
@@ -171,6 +198,8 @@ impl fmt::Display for Error {
                 write!(f, "the id {given:?} has {bytes} bytes; allowed are 1 to {MAX_NAME_BYTES}")
             }
             Kind::NoThread { name, source } => write!(f, "the thread {name:?} cannot be started: {source}"),
+            Kind::SinkRefused { name, why } => write!(f, "the sink {name:?} cannot be used: {why}"),
+            Kind::NotDelivered { why } => write!(f, "not everything was delivered: {why}"),
             Kind::NotHere { what, why } => write!(f, "{what} cannot be reached: {why}"),
         }
     }

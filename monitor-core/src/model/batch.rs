@@ -115,6 +115,21 @@ impl Batch {
         }
     }
 
+    /// A copy of everything but the records.
+    pub(crate) fn without_records(&self) -> Batch {
+        Batch {
+            at: self.at,
+            records: Vec::new(),
+            rollups: self.rollups.clone(),
+            errors: self.errors.clone(),
+            transitions: self.transitions.clone(),
+            progress: self.progress.clone(),
+            queues: self.queues.clone(),
+            active: self.active.clone(),
+            lost: self.lost.clone(),
+        }
+    }
+
     /// How many entries it has: records, rollups, groups of errors, transitions, jobs, queues.
     #[must_use]
     pub fn entries(&self) -> u64 {
@@ -159,6 +174,22 @@ pub struct SinkStats {
 }
 
 impl SinkStats {
+    /// Of a sink that works and has not been given anything.
+    pub(crate) fn new(name: impl Into<String>, since: SystemTime) -> SinkStats {
+        SinkStats {
+            name: name.into(),
+            state: SinkState::Working,
+            since,
+            error: None,
+            produced: 0,
+            stored: 0,
+            dropped: BTreeMap::new(),
+            waiting: 0,
+            failed_writes: 0,
+            longest_write: Duration::ZERO,
+        }
+    }
+
     /// Entries that were lost, for whatever reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -23,7 +23,7 @@
 //! | `table`, `sections`, `grid`, `text` | the snapshot as a table for people; its layout; how numbers are written |
 //! | `errors_section` | the groups of errors in the table of a snapshot |
 //! | `state_machine_section` | the state machines in the table of a snapshot |
-//! | `queue_section`, `cache_section`, `metric_section` | likewise |
+//! | `queue_section`, `cache_section`, `metric_section`, `sink_section` | likewise |
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
@@ -52,6 +52,7 @@ mod queue_section;
 mod record;
 mod refusal;
 mod sections;
+mod sink_section;
 mod snapshot;
 mod state_machine;
 mod state_machine_section;
@@ -88,6 +89,7 @@ pub use own::MonitorStats;
 #[cfg(feature = "terminal")]
 pub(crate) use progress::in_tree_order;
 pub use progress::{ProgressState, ProgressStats};
+pub(crate) use queue::all_since as queues_since;
 #[cfg(test)]
 pub(crate) use queue::example as queue_example;
 pub use queue::{QueueRecent, QueueStats};

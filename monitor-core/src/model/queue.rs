@@ -205,7 +205,7 @@ impl QueueStats {
 
 /// What came between two moments, `window` apart. What waits, and the last minutes, are the later one's; a queue that was
 /// not there before is whole.
-pub(super) fn all_since(later: &[QueueStats], earlier: &[QueueStats], window: Duration) -> Vec<QueueStats> {
+pub(crate) fn all_since(later: &[QueueStats], earlier: &[QueueStats], window: Duration) -> Vec<QueueStats> {
     let since = |queue: &QueueStats| match earlier.iter().find(|before| before.name == queue.name) {
         Some(before) => queue.since(before, window),
         None => queue.clone(),

@@ -9,7 +9,7 @@ use super::text::{cut_middle, format_count, format_duration, format_percent, one
 use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
     ActiveOperation, CacheStats, CallEdge, ErrorGroup, KindStats, MetricStats, MonitorStats, OperationStats,
-    ProgressStats, QueueStats, StateMachineStats,
+    ProgressStats, QueueStats, SinkStats, StateMachineStats,
 };
 use super::{active, cache, edge, error_group, kind, metric, operation, progress, queue, state_machine};
 
@@ -61,6 +61,8 @@ pub struct Snapshot {
     caches: Vec<CacheStats>,
     #[serde(default)]
     metrics: Vec<MetricStats>,
+    #[serde(default)]
+    sinks: Vec<SinkStats>,
     monitor: MonitorStats,
 }
 
@@ -80,6 +82,7 @@ pub(crate) struct SnapshotParts {
     pub(crate) queues: Vec<QueueStats>,
     pub(crate) caches: Vec<CacheStats>,
     pub(crate) metrics: Vec<MetricStats>,
+    pub(crate) sinks: Vec<SinkStats>,
     pub(crate) monitor: MonitorStats,
 }
 
@@ -99,6 +102,7 @@ impl SnapshotParts {
             queues: Vec::new(),
             caches: Vec::new(),
             metrics: Vec::new(),
+            sinks: Vec::new(),
             monitor: MonitorStats::default(),
         }
     }
@@ -119,6 +123,7 @@ impl Snapshot {
             queues,
             caches,
             metrics,
+            sinks,
             monitor,
         } = parts;
         operation::sort_by_total_time(&mut operations);
@@ -139,6 +144,7 @@ impl Snapshot {
             queues,
             caches,
             metrics,
+            sinks,
             monitor,
         }
     }
@@ -257,6 +263,12 @@ impl Snapshot {
         self.caches.iter().find(|cache| cache.name == name)
     }
 
+    /// The sinks, in the order in which they were given; counts since the monitor was built.
+    #[must_use]
+    pub fn sinks(&self) -> &[SinkStats] {
+        &self.sinks
+    }
+
     /// The host's own metrics, by name, kind and labels. There is one for each label set.
     #[must_use]
     pub fn metrics(&self) -> &[MetricStats] {
@@ -282,7 +294,7 @@ impl Snapshot {
     /// without a call in between stays with counts of 0. Groups of errors are there if an error came in between, with
     /// the count of those. Of state machines, counts and times in a state are those in between; where each entity is,
     /// who is stuck, and the last transitions are this snapshot's. So is what is active, how far jobs are (but for those
-    /// that had ended before `earlier`), and the monitor's figures of itself. Of queues and caches the counts, and the
+    /// that had ended before `earlier`), how sinks are doing, and the monitor's figures of itself. Of queues and caches the counts, and the
     /// times that items waited, are those in between; what waits, what a cache holds, and the last minutes are this
     /// snapshot's, and one that was not there before is whole. Of the host's metrics, counters and histograms have what
     /// came in between, and gauges are this snapshot's. Counts never go below 0: with the two
@@ -314,6 +326,7 @@ impl Snapshot {
             queues: queue::all_since(&self.queues, &earlier.queues, window),
             caches: cache::all_since(&self.caches, &earlier.caches, window),
             metrics: metric::all_since(&self.metrics, &earlier.metrics, window),
+            sinks: self.sinks.clone(),
             monitor: self.monitor.clone(),
         }
     }

@@ -13,6 +13,7 @@ use super::metric_section::metrics;
 use super::progress::progress;
 use super::queue_section::queues;
 use super::sections::{active, edges, label_text, losses, note};
+use super::sink_section::sinks;
 use super::state_machine_section::state_machines;
 use super::text::{
     cut_middle, format_bytes, format_compact, format_count, format_duration, format_rate, one_line, plural,
@@ -53,6 +54,7 @@ impl fmt::Display for Snapshot {
         caches(&mut text, self.caches(), all);
         metrics(&mut text, self.metrics(), all);
         progress(&mut text, self.progress(), all);
+        sinks(&mut text, self.sinks(), self.taken_at());
         losses(&mut text, self.monitor());
         // The caller ends the line, as for any value that is printed.
         f.write_str(text.trim_end())

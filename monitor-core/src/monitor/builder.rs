@@ -1,5 +1,6 @@
 //! Settings of a monitor.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use super::Monitor;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::error::Error;
+use crate::collector::Collector;
+use crate::ports::sink::Sink;
 use crate::record::recorder::{RecorderRef, Settings};
 
 /// Settings of a monitor: [`Monitor::builder`].
@@ -18,7 +21,7 @@ use crate::record::recorder::{RecorderRef, Settings};
 /// assert_eq!(local.snapshot().service(), "indexer");
 /// # Ok::<(), monitor_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder makes a monitor with `build` or `install`"]
 pub struct MonitorBuilder {
     service: Option<String>,
@@ -31,6 +34,7 @@ pub struct MonitorBuilder {
     error_backtraces: bool,
     disabled: bool,
     clock: Option<ManualClock>,
+    sinks: Vec<Box<dyn Sink>>,
 }
 
 impl MonitorBuilder {
@@ -100,29 +104,50 @@ impl MonitorBuilder {
         self
     }
 
+    /// A place that keeps what the monitor sees, beside those given before. Default: none.
+    ///
+    /// With the first one the monitor starts a thread that makes a [`Batch`](crate::Batch) a second, and each sink has a
+    /// thread of its own. They end with [`Monitor::shutdown`], with [`Installed`], or a second after the last handle on the
+    /// monitor is gone.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
     /// A monitor of its own.
     ///
     /// # Errors
-    /// [`Error::is_invalid_setting`] for a setting out of its range.
-    pub fn build(self) -> Result<Monitor, Error> {
-        Ok(Monitor::of(RecorderRef::new(self.settings()?)))
+    /// [`Error::is_invalid_setting`] for a setting out of its range; [`Error::is_sink_refused`] for a sink that cannot be
+    /// used as it was set up.
+    pub fn build(mut self) -> Result<Monitor, Error> {
+        let sinks = std::mem::take(&mut self.sinks);
+        let recorder = RecorderRef::new(self.settings()?);
+        start_collector(&recorder, sinks)?;
+        Ok(Monitor::of(recorder))
     }
 
     /// Puts the settings in force for the monitor of the process, once. What was recorded before stays.
     ///
     /// # Errors
     /// [`Error::is_already_installed`] the second time; the first goes on. [`Error::is_invalid_setting`] for a setting
-    /// out of its range, and for a manual clock.
-    pub fn install(self) -> Result<Installed, Error> {
+    /// out of its range, and for a manual clock. [`Error::is_sink_refused`] for a sink that cannot be used as it was set up;
+    /// then it may be tried once more, with another one.
+    pub fn install(mut self) -> Result<Installed, Error> {
         if self.clock.is_some() {
             return Err(Error::invalid_setting("clock", "a manual one", "the system's clock; use build() in tests"));
         }
+        let sinks = std::mem::take(&mut self.sinks);
         let settings = self.settings()?;
         if INSTALLED.swap(true, Ordering::SeqCst) {
             return Err(Error::already_installed());
         }
-        RecorderRef::of_process().apply(settings);
-        Ok(Installed { _private: () })
+        let recorder = RecorderRef::of_process();
+        recorder.apply(settings);
+        if let Err(error) = start_collector(&recorder, sinks) {
+            INSTALLED.store(false, Ordering::SeqCst);
+            return Err(error);
+        }
+        Ok(Installed { recorder })
     }
 
     fn settings(self) -> Result<Settings, Error> {
@@ -152,9 +177,24 @@ impl MonitorBuilder {
     }
 }
 
+impl fmt::Debug for MonitorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("MonitorBuilder");
+        // Sinks are code of the host, of which only the number is shown.
+        shown.field("service", &self.service).field("sinks", &self.sinks.len()).finish_non_exhaustive()
+    }
+}
+
+fn start_collector(recorder: &RecorderRef, sinks: Vec<Box<dyn Sink>>) -> Result<(), Error> {
+    if !sinks.is_empty() {
+        Collector::start(recorder, sinks)?;
+    }
+    Ok(())
+}
+
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
-fn set<N: PartialOrd + std::fmt::Display>(
+fn set<N: PartialOrd + fmt::Display>(
     setting: &mut N,
     name: &'static str,
     given: Option<N>,
@@ -173,21 +213,37 @@ fn set<N: PartialOrd + std::fmt::Display>(
 
 /// The monitor of the process is set up: [`MonitorBuilder::install`]. Keep it until the end of `main`.
 ///
-/// It is what ends the monitor in order: [`shutdown`](Self::shutdown) delivers what is still on its way to sinks.
-/// Without a sink nothing is, and both are done at once.
-#[derive(Debug)]
+/// It is what ends the monitor in order: [`shutdown`](Self::shutdown) delivers what is still on its way to sinks, and so does
+/// dropping it, for five seconds at most. Without a sink nothing is, and both are done at once.
 #[must_use = "dropping it ends the monitor's deliveries"]
 pub struct Installed {
-    _private: (),
+    recorder: RecorderRef,
 }
 
+/// Time that a drop may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Installed {
-    /// Delivers what is still on its way to sinks, within a deadline. From any thread, any number of times; recording
-    /// and reading go on afterwards.
+    /// Delivers what is still on its way to sinks, within a deadline, and ends them. From any thread, any number of times;
+    /// recording and reading go on afterwards.
     ///
     /// # Errors
-    /// None as long as there is no sink.
-    pub fn shutdown(&self, _deadline: Duration) -> Result<(), Error> {
-        Ok(())
+    /// [`Error::is_not_delivered`], which says of each sink what it could not store in time and why.
+    pub fn shutdown(&self, deadline: Duration) -> Result<(), Error> {
+        // The threads are the parent's.
+        if self.recorder.is_inherited() { Ok(()) } else { self.recorder.attached.shut_down(deadline) }
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        // Who wants to know calls `shutdown`.
+        let _ = self.shutdown(PATIENCE);
+    }
+}
+
+impl fmt::Debug for Installed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Installed").finish_non_exhaustive()
     }
 }

@@ -9,9 +9,11 @@ mod queues;
 mod states;
 
 use std::fmt;
+use std::time::Duration;
 
 pub use builder::{Installed, MonitorBuilder};
 
+use crate::base::error::Error;
 use crate::model::{ActiveOperation, OperationRecord, Snapshot};
 use crate::record::context::{innermost_context, run_in};
 use crate::record::recorder::RecorderRef;
@@ -153,6 +155,33 @@ impl Monitor {
     #[must_use]
     pub fn recent(&self, n: usize) -> Vec<OperationRecord> {
         reader::recent(&self.recorder(), n)
+    }
+
+    /// Delivers to all sinks what came before this call, within a deadline; at once when there is no sink. From any thread but
+    /// a sink's own, any number of times.
+    ///
+    /// ```
+    /// use monitor_core::monitor;
+    /// use std::time::Duration;
+    ///
+    /// monitor().track("last", |_| ());
+    /// monitor().flush(Duration::from_secs(5))?; // before `std::process::exit`
+    /// # Ok::<(), monitor_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::is_not_delivered`], which says of each sink what is still waiting and why. It goes on being tried.
+    pub fn flush(&self, deadline: Duration) -> Result<(), Error> {
+        self.recorder().attached.flush(deadline)
+    }
+
+    /// Delivers what is still on its way to sinks, within a deadline, and ends them. Recording and reading go on. From any
+    /// thread but a sink's own, any number of times; the first call's deadline counts.
+    ///
+    /// # Errors
+    /// [`Error::is_not_delivered`], which says of each sink what it could not store in time and why. That is lost.
+    pub fn shutdown(&self, deadline: Duration) -> Result<(), Error> {
+        self.recorder().attached.shut_down(deadline)
     }
 
     /// Switches recording off or on, for all threads. Off, a tracked call costs less than a nanosecond; a call that

@@ -169,9 +169,9 @@ fn with_fields_of(lineage: Option<&Lineage>, mut fields: Vec<(String, FieldValue
 }
 
 /// All groups of errors, and what is in none.
-pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>) -> Read {
+pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>, wanted: impl Fn(Fingerprint, u64, u64) -> bool) -> Read {
     let now_ns = recorder.since_start_ns(anchor.ticks);
-    recorder.stores.errors.read(now_ns, anchor, |take| {
+    recorder.stores.errors.read(now_ns, anchor, wanted, |take| {
         for shard in recorder.shards.iter() {
             let tallies = shard.cells.iter().flat_map(|cell| cell.tallies.iter()).chain(shard.reports.iter());
             for unfiled in tallies.map(Tally::unfiled).filter(|unfiled| unfiled.count > 0) {

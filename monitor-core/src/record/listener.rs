@@ -36,6 +36,8 @@ pub(crate) struct Moved<'a> {
     pub(crate) from: &'a str,
     pub(crate) to: &'a str,
     pub(crate) trigger: Option<&'a str>,
+    /// Reading of the clock.
+    pub(crate) at: u64,
     pub(crate) time_in_state: Duration,
     pub(crate) suppressed: u64,
 }
@@ -51,6 +53,12 @@ pub(crate) enum Topic {
 }
 
 pub(crate) trait Listener: Send + Sync {
+    /// Whether it is ever to be asked about calls. Always the same.
+    fn hears_calls(&self) -> bool;
+
+    /// Whether it is ever to be asked about transitions. Always the same.
+    fn hears_moves(&self) -> bool;
+
     /// Whether it wants to be told: then how many it was not told of before. `source` tells operations and machines
     /// apart, `now` is the clock's reading. Called inside [`quietly`]: no code of the host may run.
     fn wants(&self, topic: Topic, source: u64, now: u64) -> Option<u64>;
@@ -75,7 +83,8 @@ pub(crate) type Told = (Arc<dyn Listener>, u64);
 
 /// Who listens to one recorder.
 pub(crate) struct Listeners {
-    on: AtomicBool,
+    calls: AtomicBool,
+    moves: AtomicBool,
     /// Calls at least this long are noted. `u64::MAX`: none.
     slow_ns: AtomicU64,
     all: RwLock<All>,
@@ -83,12 +92,24 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     pub(crate) fn new() -> Self {
-        Self { on: AtomicBool::new(false), slow_ns: AtomicU64::new(u64::MAX), all: RwLock::default() }
+        Self {
+            calls: AtomicBool::new(false),
+            moves: AtomicBool::new(false),
+            slow_ns: AtomicU64::new(u64::MAX),
+            all: RwLock::default(),
+        }
     }
 
+    /// Whether anybody wants to be told of calls.
     #[inline(always)]
-    pub(crate) fn is_on(&self) -> bool {
-        self.on.load(Ordering::Relaxed)
+    pub(crate) fn hear_calls(&self) -> bool {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Whether anybody wants to be told of transitions.
+    #[inline(always)]
+    pub(crate) fn hear_moves(&self) -> bool {
+        self.moves.load(Ordering::Relaxed)
     }
 
     pub(crate) fn slow_ns(&self) -> u64 {
@@ -104,7 +125,8 @@ impl Listeners {
             if changed.len() > MAX_LISTENERS {
                 return false;
             }
-            self.on.store(!changed.is_empty(), Ordering::Relaxed);
+            self.calls.store(changed.iter().any(|one| one.hears_calls()), Ordering::Relaxed);
+            self.moves.store(changed.iter().any(|one| one.hears_moves()), Ordering::Relaxed);
             let slow_ns = changed.iter().map(|one| one.slow_ns()).min();
             self.slow_ns.store(slow_ns.unwrap_or(u64::MAX), Ordering::SeqCst);
             std::mem::replace(&mut *all, Arc::new(changed))

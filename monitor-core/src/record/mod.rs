@@ -21,12 +21,12 @@
 //! | `roster`, `registry`, `call_site`, `journal` | who holds which shard, which operations there are, records |
 //! | `fork`, `tsc`, `copies` | what the process and its machine are like |
 //! | `shard`, `recorder`, `local` | a thread's share, all shares, the way from a thread to its share |
-//! | `listener` | who is told of calls that fail or take long |
+//! | `listener`, `attached` | who is told of calls that fail or take long; who fetches records |
 //! | `allocations` | memory that operations ask for |
 //! | `failure`, `errors` | why a call failed, and the way of errors to their groups |
 //! | `note`, `call`, `sync_call`, `open_call`, `task_call`, `span`, `span_call` | one call from beginning to end |
 //! | `by_id` | one operation that is begun and ended in different places |
-//! | `reader` | all of it added up |
+//! | `reader`, `fetch` | all of it added up; what came, for a collector |
 
 // The only unsafe code of the project, by design; see above.
 #![allow(unsafe_code)]
@@ -49,6 +49,8 @@ pub(crate) mod tasks;
 #[cfg(all(feature = "alloc", not(loom)))]
 pub(crate) mod allocations;
 #[cfg(not(loom))]
+pub(crate) mod attached;
+#[cfg(not(loom))]
 pub(crate) mod by_id;
 #[cfg(not(loom))]
 pub(crate) mod call;
@@ -63,11 +65,13 @@ pub(crate) mod errors;
 #[cfg(not(loom))]
 pub(crate) mod failure;
 #[cfg(not(loom))]
+pub(crate) mod fetch;
+#[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod journal;
 #[cfg(not(loom))]
-#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "so far only events listen"))]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "events of `tracing` are what calls are told for"))]
 pub(crate) mod listener;
 #[cfg(not(loom))]
 pub(crate) mod local;

@@ -93,7 +93,7 @@ pub(super) fn note(holder: Holder<'_>, cell: &Cell, ended: &Ended<'_>, extras: E
         (ns >= cell.record_slow_ns || (slowest && cell.record_slowest))
             && allowed(&cell.record_slow_from, now, interval)
     };
-    let told = if holder.recorder().listeners.is_on() { who_wants(holder, cell, ended) } else { Vec::new() };
+    let told = if holder.recorder().listeners.hear_calls() { who_wants(holder, cell, ended) } else { Vec::new() };
     if ended.outcome == Outcome::Failure {
         meet_failure(holder, cell, ended, extras, (keep, told));
     } else if keep || !told.is_empty() {
@@ -244,11 +244,15 @@ fn record(
         };
         // SAFETY: inside `quietly`.
         Some(unsafe {
-            holder.write_record(record, |ring| {
-                if let Some(mut recent) = holder.recorder().recent.try_lock() {
-                    recent.take_in(ring);
-                }
-            })
+            holder.write_record(
+                record,
+                |ring| {
+                    if let Some(mut recent) = holder.recorder().recent.try_lock() {
+                        recent.take_in(ring);
+                    }
+                },
+                || holder.recorder().attached.call(),
+            )
         })
     });
     if kept == Some(Some(true)) {

@@ -41,7 +41,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
     let window = anchor.age(recorder.since);
     let read = Figures::read(recorder, series.len());
     let edges = read.edges(&series);
-    let errors = errors::read(recorder, &anchor);
+    let errors = errors::read(recorder, &anchor, |_, _, _| true);
     let own = own_stats(recorder, &read, &series, operations);
     let monitor = MonitorStats {
         error_groups_replaced: errors.replaced.groups,
@@ -49,7 +49,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         bytes_held: own.bytes_held + errors.bytes_held as u64,
         ..own
     };
-    let active = active(recorder, &anchor, &series);
+    let active = active(recorder, &anchor, &series, Duration::ZERO);
     let service = recorder.service.lock().clone();
     let operations = by_operation(&series, read.totals, window);
     Snapshot::new(SnapshotParts {
@@ -65,13 +65,14 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         queues: recorder.stores.queues.read(&anchor),
         caches: recorder.stores.caches.read(&anchor),
         metrics: recorder.stores.read_metrics(),
+        sinks: recorder.attached.sinks(),
         monitor,
     })
 }
 
 /// Sums by series.
-struct Figures {
-    totals: Vec<Totals>,
+pub(super) struct Figures {
+    pub(super) totals: Vec<Totals>,
     /// Calls and nanoseconds from one series to another.
     edges: HashMap<(u32, u32), (u64, u64)>,
     recorded: u64,
@@ -79,7 +80,7 @@ struct Figures {
 }
 
 impl Figures {
-    fn read(recorder: &Recorder, series: usize) -> Self {
+    pub(super) fn read(recorder: &Recorder, series: usize) -> Self {
         let mut totals = vec![Totals::default(); series];
         let (mut recorded, mut finished) = (0_u64, 0_u64);
         // The ends first and the beginnings afterwards: whatever ended had begun, on this thread or another, so no
@@ -202,14 +203,23 @@ fn labels(series: &Series) -> Labels {
 pub(crate) fn active_now(recorder: &Recorder) -> Vec<ActiveOperation> {
     let read = outside(|| {
         let (series, _) = recorder.registered();
-        active(recorder, &recorder.clock.anchor(), &series)
+        active(recorder, &recorder.clock.anchor(), &series, Duration::ZERO)
     });
     read.unwrap_or_default()
 }
 
-fn active(recorder: &Recorder, anchor: &Anchor<'_>, series: &[Arc<Series>]) -> Vec<ActiveOperation> {
+/// What runs and is at least so old.
+pub(super) fn active(
+    recorder: &Recorder,
+    anchor: &Anchor<'_>,
+    series: &[Arc<Series>],
+    at_least: Duration,
+) -> Vec<ActiveOperation> {
     let describe = |number: u32, id, since, parent: u64, lineage: Option<&Lineage>| {
         let series = series.get(number as usize)?;
+        if anchor.age(since) < at_least {
+            return None;
+        }
         Some(ActiveOperation {
             id,
             name: series.name.to_string(),
@@ -295,12 +305,12 @@ pub(crate) fn recent(recorder: &Recorder, n: usize) -> Vec<OperationRecord> {
         for shard in recorder.shards.iter() {
             shard.drain(|ring| recent.take_in(ring));
         }
-        recent.in_order().rev().take(n).map(|raw| record(recorder, raw, &anchor)).collect()
+        recent.newest(n).into_iter().map(|raw| record(recorder, raw, &anchor)).collect()
     });
     read.unwrap_or_default()
 }
 
-fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> OperationRecord {
+pub(super) fn record(recorder: &Recorder, raw: &RawRecord, anchor: &Anchor<'_>) -> OperationRecord {
     let detail = raw.detail.as_deref();
     OperationRecord {
         id: raw.id,
@@ -336,9 +346,12 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
     let counts = &recorder.counts;
     let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let ring_full = sum(|shard| shard.losses.ring_full.get());
-    let displaced = recorder.recent.lock().displaced;
+    let (displaced, uncollected) = {
+        let recent = recorder.recent.lock();
+        (recent.displaced, recent.uncollected)
+    };
     let (jobs_unlisted, jobs_displaced) = recorder.stores.progress.losses();
-    let dropped = [("ring_full", ring_full), ("overwritten", displaced)];
+    let dropped = [("ring_full", ring_full), ("overwritten", displaced), ("collector_full", uncollected)];
     let metrics = recorder.stores.metric_totals();
     MonitorStats {
         operations: operations as u64,

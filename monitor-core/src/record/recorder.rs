@@ -11,6 +11,7 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use parking_lot::{Mutex, RwLock};
 
+use super::attached::Attached;
 use super::budget::NEVER;
 use super::cell::Recording;
 use super::fork;
@@ -54,6 +55,7 @@ pub(crate) struct Recorder {
     pub(crate) stores: Stores,
     pub(crate) listeners: Listeners,
     pub(crate) by_id: OperationsById<ById>,
+    pub(crate) attached: Attached,
     enabled: AtomicBool,
     pub(crate) backtraces: AtomicBool,
     max_operations: AtomicUsize,
@@ -141,6 +143,7 @@ impl Recorder {
             stores: Stores::default(),
             listeners: Listeners::new(),
             by_id: OperationsById::default(),
+            attached: Attached::default(),
             enabled: AtomicBool::new(true),
             backtraces: AtomicBool::new(false),
             max_operations: AtomicUsize::new(0),
@@ -182,7 +185,6 @@ impl Recorder {
     }
 
     /// Changes who listens. False if there are too many.
-    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "so far only events listen"))]
     pub(crate) fn change_listeners(&self, change: impl FnOnce(&mut Vec<Arc<dyn Listener>>)) -> bool {
         // Quietly: the program's allocator may be tracked, and would be told of under the lock that tells who is told.
         let changed = quietly_or_not(|| self.listeners.change(change));
@@ -310,6 +312,16 @@ impl RecorderRef {
         // SAFETY: just allocated for it.
         unsafe { place.write(recorder) };
         place
+    }
+
+    /// Whether this is the only handle that is left. That of the process is never the last.
+    pub(crate) fn is_last_handle(&self) -> bool {
+        if !self.counted {
+            return false;
+        }
+        // SAFETY: every counted recorder was made by `new` from an `Arc`; the count is not given back.
+        let counted = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(self.0.as_ptr().cast_const()) });
+        Arc::strong_count(&counted) == 1
     }
 
     /// A handle on a recorder that is known to be alive.

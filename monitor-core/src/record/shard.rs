@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::cell::Cell;
 use super::counter::Counter;
-use super::journal::{RING, RawRecord, Reader, Writer};
+use super::journal::{RING, RING_CALLS, RawRecord, Reader, Writer};
 use super::lineage::ContextData;
 use super::list::List;
 use super::registry::{Identity, Series};
@@ -412,11 +412,16 @@ impl<'a, H> Holder<'a, H> {
     }
 
     /// Puts a record in the ring. If the ring is full, `make_room` may take over what is in it; if it does not, the
-    /// record is lost and counted. True if it was kept.
+    /// record is lost and counted. `fills` is called when the ring is half full and more. True if it was kept.
     ///
     /// # Safety
     /// As for `own_mut`.
-    pub(crate) unsafe fn write_record(self, record: RawRecord, make_room: impl FnOnce(&mut Reader)) -> bool {
+    pub(crate) unsafe fn write_record(
+        self,
+        record: RawRecord,
+        make_room: impl FnOnce(&mut Reader),
+        fills: impl FnOnce(),
+    ) -> bool {
         // SAFETY: the caller sees to it.
         let own = unsafe { self.own_mut() };
         let writer = own.writer.get_or_insert_with(|| {
@@ -424,7 +429,11 @@ impl<'a, H> Holder<'a, H> {
             *self.reader.lock() = Some(reader);
             writer
         });
-        let refused = match writer.push(record) {
+        let pushed = writer.push(record);
+        if writer.slots() <= RING - RING_CALLS {
+            fills();
+        }
+        let refused = match pushed {
             Ok(()) => return true,
             Err(rtrb::PushError::Full(record)) => record,
         };

@@ -228,6 +228,14 @@ impl Emitter {
 }
 
 impl Listener for Emitter {
+    fn hears_calls(&self) -> bool {
+        self.wanted.failures || self.wanted.slower_than.is_some()
+    }
+
+    fn hears_moves(&self) -> bool {
+        self.wanted.transitions
+    }
+
     fn wants(&self, topic: Topic, source: u64, now: u64) -> Option<u64> {
         let (wanted, number, interval, burst) = match topic {
             Topic::Failure => (self.wanted.failures, 0, self.call_interval, CALLS_PER_SECOND),

@@ -101,6 +101,11 @@ impl ErrorGroups {
         (inner.max_groups, inner.quiet, inner.resolved_from_ns) = (max_groups, quiet, 0);
     }
 
+    /// How many groups there may be.
+    pub(crate) fn max_groups(&self) -> usize {
+        self.inner.lock().max_groups
+    }
+
     /// Files an error with its group. `settle` runs under the lock: it is told the group's number and gives the errors
     /// before this one that were not looked at; from then on they count as filed.
     pub(crate) fn file(&self, found: Found, settle: impl FnOnce(u64) -> Unread) {
@@ -134,8 +139,15 @@ impl ErrorGroups {
         found
     }
 
-    /// All groups. `unread` runs under the lock and hands over what is counted and not filed yet.
-    pub(crate) fn read(&self, now_ns: u64, anchor: &Anchor<'_>, unread: impl FnOnce(&mut dyn FnMut(Unread))) -> Read {
+    /// The groups that are `wanted`, by their fingerprint and by how many errors they have, of these unread. `unread` runs
+    /// under the lock and hands over what is counted and not filed yet.
+    pub(crate) fn read(
+        &self,
+        now_ns: u64,
+        anchor: &Anchor<'_>,
+        wanted: impl Fn(Fingerprint, u64, u64) -> bool,
+        unread: impl FnOnce(&mut dyn FnMut(Unread)),
+    ) -> Read {
         let (mut groups, quiet, replaced) = {
             let inner = self.inner.lock();
             let mut groups = inner.groups.clone();
@@ -151,6 +163,7 @@ impl ErrorGroups {
             anchor.wall.checked_sub(age).unwrap_or(std::time::SystemTime::UNIX_EPOCH)
         };
         let bytes_held = groups.values().map(|group| group.bytes_held()).sum();
+        groups.retain(|_, group| wanted(group.fingerprint, group.count, group.unread));
         let groups = groups.drain().map(|(_, group)| ErrorGroup {
             fingerprint: group.fingerprint,
             kind: group.title.kind.to_string(),
@@ -271,7 +284,7 @@ mod tests {
 
     fn read(groups: &ErrorGroups, now_ns: u64) -> Vec<(String, String, u64, u64)> {
         let clock = Clock::manual(&ManualClock::new());
-        let mut all = groups.read(now_ns, &clock.anchor(), |_| ()).groups;
+        let mut all = groups.read(now_ns, &clock.anchor(), |_, _, _| true, |_| ()).groups;
         all.sort_by_key(|group| group.fingerprint);
         let mut all: Vec<_> =
             all.into_iter().map(|group| (group.kind, group.pattern, group.count, group.count_unread)).collect();
@@ -320,7 +333,7 @@ mod tests {
         assert!(!groups.resolve(Fingerprint::of_error("Io", "op", "d"), 10));
         groups.file(found("Io", "d", 20), |_| Unread { group: 2, count: 7, last_ns: 15 });
         let clock = Clock::manual(&ManualClock::new());
-        let Read { groups: all, replaced, .. } = groups.read(20, &clock.anchor(), |_| ());
+        let Read { groups: all, replaced, .. } = groups.read(20, &clock.anchor(), |_, _, _| true, |_| ());
         assert!(all.iter().any(|group| group.pattern == "d") && !all.iter().any(|group| group.pattern == "b"));
         assert_eq!((replaced.groups, replaced.errors), (1, 1 + 7));
         assert_eq!(all.iter().map(|group| group.count).sum::<u64>() + replaced.errors, 6 + 1 + 7);

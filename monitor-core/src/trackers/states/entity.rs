@@ -114,7 +114,7 @@ impl Entity {
     pub(super) fn attempt(&self, wanted: Wanted<'_>) -> Result<Transition<'_>, TransitionError> {
         let made = self.attempt_untold(wanted);
         if let Ok(transition) = &made
-            && self.recorder.listeners.is_on()
+            && self.recorder.listeners.hear_moves()
         {
             self.tell(transition);
         }
@@ -134,6 +134,7 @@ impl Entity {
                 from: transition.from(),
                 to: transition.to(),
                 trigger: transition.trigger(),
+                at: transition.step.at,
                 time_in_state: transition.time_in_state(),
                 suppressed,
             });

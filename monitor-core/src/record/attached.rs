@@ -1,0 +1,80 @@
+//! The collector of a recorder, as the recorder knows it: somebody to call when there is much to fetch, and to ask how the
+//! sinks are doing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::base::error::Error;
+use crate::model::SinkStats;
+
+/// What stands between a recorder and its sinks.
+pub(crate) trait Collecting: Send + Sync {
+    /// How each sink is doing.
+    fn sinks(&self) -> Vec<SinkStats>;
+
+    /// Has what came so far delivered.
+    fn flush(&self, patience: Duration) -> Result<(), Error>;
+
+    /// Delivers what is on its way and ends.
+    fn shut_down(&self, patience: Duration) -> Result<(), Error>;
+}
+
+/// The collector of a recorder, if it has one. There is one at most, once.
+#[derive(Default)]
+pub(crate) struct Attached {
+    collector: OnceLock<Arc<dyn Collecting>>,
+    thread: Mutex<Option<Thread>>,
+    /// Whether somebody is there to be called, and has not been called since it last went to work.
+    may_call: AtomicBool,
+}
+
+impl Attached {
+    /// False if there is one already.
+    pub(crate) fn attach(&self, collector: Arc<dyn Collecting>) -> bool {
+        self.collector.set(collector).is_ok()
+    }
+
+    pub(crate) fn sinks(&self) -> Vec<SinkStats> {
+        self.collector.get().map_or_else(Vec::new, |collector| collector.sinks())
+    }
+
+    /// Has what came so far delivered to all sinks, of which there may be none.
+    pub(crate) fn flush(&self, patience: Duration) -> Result<(), Error> {
+        self.collector.get().map_or(Ok(()), |collector| collector.flush(patience))
+    }
+
+    /// Delivers what is on its way, and ends sinks and threads.
+    pub(crate) fn shut_down(&self, patience: Duration) -> Result<(), Error> {
+        self.collector.get().map_or(Ok(()), |collector| collector.shut_down(patience))
+    }
+
+    /// The thread to call from now on, or none.
+    pub(crate) fn set_thread(&self, thread: Option<Thread>) {
+        let on = thread.is_some();
+        *self.thread.lock() = thread;
+        self.may_call.store(on, Ordering::Release);
+    }
+
+    /// Lets itself be called again. By the thread itself, before it looks what there is: what comes after its look calls it
+    /// once more.
+    pub(crate) fn listen(&self) {
+        self.may_call.store(true, Ordering::SeqCst);
+    }
+
+    /// Has the collector come soon. Cheap when it has been called already, and nothing when there is none.
+    #[inline]
+    pub(crate) fn call(&self) {
+        if self.may_call.load(Ordering::Relaxed) && self.may_call.swap(false, Ordering::SeqCst) {
+            // Whoever has the lock puts a thread in or takes it away: then the next full ring calls.
+            if let Some(thread) = self.thread.try_lock()
+                && let Some(thread) = thread.as_ref()
+            {
+                thread.unpark();
+            }
+        }
+    }
+}
