@@ -26,7 +26,7 @@ impl Kept {
 }
 
 impl Sink for Kept {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "kept"
     }
 
@@ -277,7 +277,7 @@ fn a_stalled_sink_loses_only_its_own_and_keeps_within_its_bounds() {
 fn a_sink_that_cannot_be_used_is_told_at_once() {
     struct Folder;
     impl Sink for Folder {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "folder"
         }
         fn open(&mut self, _: &Instance) -> Result<(), SinkError> {
@@ -301,7 +301,7 @@ fn a_sink_that_is_away_at_the_start_is_opened_later() {
         kept: Kept,
     }
     impl Sink for Late {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "late"
         }
         fn open(&mut self, instance: &Instance) -> Result<(), SinkError> {
@@ -330,11 +330,9 @@ fn a_sink_that_is_away_at_the_start_is_opened_later() {
 
 #[test]
 fn the_last_handle_takes_everything_along() {
-    let kept = Kept::default();
-    let (closed, ends) = mpsc::channel();
     struct Closes(Kept, mpsc::Sender<()>);
     impl Sink for Closes {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "closes"
         }
         fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
@@ -344,6 +342,8 @@ fn the_last_handle_takes_everything_along() {
             self.1.send(()).map_err(|error| SinkError::refused(&error))
         }
     }
+    let kept = Kept::default();
+    let (closed, ends) = mpsc::channel();
     let monitor = Monitor::builder().sink(Closes(kept.clone(), closed)).build().unwrap();
     monitor.track("work", |_| ());
     drop(monitor);
