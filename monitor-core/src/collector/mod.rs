@@ -103,7 +103,7 @@ impl Collector {
             Ok(handle) => {
                 *collector.thread.lock() = Some(handle.thread().clone());
                 recorder.attached.attach(Arc::clone(&collector) as _);
-                recorder.attached.set_thread(Some(handle.thread().clone()));
+                recorder.attached.set_thread(handle.thread().clone());
                 Ok(collector)
             }
             // What it was to have is dropped with it.
@@ -245,7 +245,7 @@ impl Run {
     }
 
     fn end(self, deadline: Instant) {
-        self.recorder.attached.set_thread(None);
+        self.recorder.attached.unset_thread();
         self.recorder.change_listeners(|all| all.retain(|one| !Arc::ptr_eq(one, &self.listener)));
         self.recorder.recent.lock().set_collecting(false);
         let result = close_all(&self.collector.outlets, deadline);

@@ -6,8 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::base::error::Error;
 use crate::model::SinkStats;
 
@@ -27,7 +25,7 @@ pub(crate) trait Collecting: Send + Sync {
 #[derive(Default)]
 pub(crate) struct Attached {
     collector: OnceLock<Arc<dyn Collecting>>,
-    thread: Mutex<Option<Thread>>,
+    thread: OnceLock<Thread>,
     /// Whether somebody is there to be called, and has not been called since it last went to work.
     may_call: AtomicBool,
 }
@@ -52,11 +50,15 @@ impl Attached {
         self.collector.get().map_or(Ok(()), |collector| collector.shut_down(patience))
     }
 
-    /// The thread to call from now on, or none.
-    pub(crate) fn set_thread(&self, thread: Option<Thread>) {
-        let on = thread.is_some();
-        *self.thread.lock() = thread;
-        self.may_call.store(on, Ordering::Release);
+    /// The thread to call from now on. The first one counts.
+    pub(crate) fn set_thread(&self, thread: Thread) {
+        let _ = self.thread.set(thread);
+        self.may_call.store(true, Ordering::SeqCst);
+    }
+
+    /// Nobody is to be called any more.
+    pub(crate) fn unset_thread(&self) {
+        self.may_call.store(false, Ordering::SeqCst);
     }
 
     /// Lets itself be called again. By the thread itself, before it looks what there is: what comes after its look calls it
@@ -66,15 +68,51 @@ impl Attached {
     }
 
     /// Has the collector come soon. Cheap when it has been called already, and nothing when there is none.
+    ///
+    /// Without a lock: whoever found it taken would have to leave, and who has it may be put off by the very thread that it
+    /// wakes.
     #[inline]
     pub(crate) fn call(&self) {
-        if self.may_call.load(Ordering::Relaxed) && self.may_call.swap(false, Ordering::SeqCst) {
-            // Whoever has the lock puts a thread in or takes it away: then the next full ring calls.
-            if let Some(thread) = self.thread.try_lock()
-                && let Some(thread) = thread.as_ref()
-            {
-                thread.unpark();
-            }
+        if self.may_call.load(Ordering::Relaxed)
+            && self.may_call.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn no_call_is_lost() {
+        const CALLS: u64 = 20_000;
+        let (attached, waiting, fetched) = (Attached::default(), AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            let collector = scope.spawn(|| {
+                while fetched.load(Ordering::SeqCst) < 2 * CALLS {
+                    // Longer than anybody waits: only calls make it come.
+                    thread::park_timeout(Duration::from_hours(1));
+                    attached.listen();
+                    let now = waiting.swap(0, Ordering::SeqCst);
+                    fetched.fetch_add(now, Ordering::SeqCst);
+                }
+            });
+            attached.set_thread(collector.thread().clone());
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..CALLS {
+                        waiting.fetch_add(1, Ordering::SeqCst);
+                        attached.call();
+                    }
+                });
+            }
+        });
+        assert_eq!(fetched.load(Ordering::SeqCst), 2 * CALLS);
     }
 }
