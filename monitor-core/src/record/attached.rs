@@ -86,18 +86,22 @@ impl Attached {
 mod tests {
     use std::sync::atomic::AtomicU64;
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
 
     #[test]
     fn no_call_is_lost() {
         const CALLS: u64 = 20_000;
+        // Longer than anybody waits: only calls make the collector come.
+        const LONG: Duration = Duration::from_secs(60);
         let (attached, waiting, fetched) = (Attached::default(), AtomicU64::new(0), AtomicU64::new(0));
         thread::scope(|scope| {
             let collector = scope.spawn(|| {
                 while fetched.load(Ordering::SeqCst) < 2 * CALLS {
-                    // Longer than anybody waits: only calls make it come.
-                    thread::park_timeout(Duration::from_hours(1));
+                    let parked = Instant::now();
+                    thread::park_timeout(LONG);
+                    assert!(parked.elapsed() < LONG, "nobody called");
                     attached.listen();
                     let now = waiting.swap(0, Ordering::SeqCst);
                     fetched.fetch_add(now, Ordering::SeqCst);
