@@ -316,7 +316,7 @@ impl Stack {
         let depth = self.depth.load(Ordering::Relaxed).min(DEPTH);
         let position = (1..depth).rev().find(|i| self.frames[*i].id() == id)?;
         let frame = &self.frames[position];
-        self.hand_down_root(position, id);
+        self.hand_down_root(position, id, depth);
         frame.id.set(0);
         self.drop_dead(depth);
         Some(Popped { frame, parent: self.live_below(position) })
@@ -328,18 +328,20 @@ impl Stack {
         // From the top down, because `compact` moves frames down, and is in the new place before it leaves the old one.
         (1..DEPTH).rev().filter(|position| self.frames[*position].id.acquire() == id).find_map(|position| {
             let parent = self.live_below(position).as_below();
-            self.hand_down_root(position, id);
+            // The depth may be changing under the eyes of another thread.
+            self.hand_down_root(position, id, DEPTH);
             let saved = self.frames[position].take(id)?;
             Some(SavedFrame { parent, ..saved })
         })
     }
 
-    /// Before a call ends below others: if its trace began with it, the next one above remembers that.
-    fn hand_down_root(&self, position: usize, id: u64) {
+    /// Before a call ends below others: if its trace began with it, the next one above remembers that. There is none at
+    /// `depth` and above.
+    fn hand_down_root(&self, position: usize, id: u64, depth: usize) {
         if is_stand_in(id) || !self.is_outermost(position) {
             return;
         }
-        let mut above = self.frames[position + 1..].iter().map(|frame| (frame, frame.id()));
+        let mut above = self.frames[position + 1..depth].iter().map(|frame| (frame, frame.id()));
         if let Some((frame, above)) = above.find(|(_, id)| *id != 0)
             && !is_stand_in(above)
         {
