@@ -231,6 +231,14 @@ has out '^200 requests: 160 with status 200, 20 with status 404, 20 with status 
 run 2 axum_service nothing
 has err '^usage: axum_service '
 
+run 0 own_sink "$work/own_sink"
+has out '^shop writes to '
+has out '^while it is away: not everything was delivered: files: [0-9]+ entries wait: the server is away$'
+row own_sink::sell 300 6
+has out '^files +stopped '
+has out '^records.jsonl: 300 lines$'
+run 1 own_sink /proc/nowhere
+
 run 0 testing
 has out '^2 tests hold$'
 
