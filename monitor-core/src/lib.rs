@@ -128,18 +128,15 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution,
-    EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint,
-    Histogram, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats,
-    OperationRecord, OperationStats, OperationStatus, Outcome, ParseFingerprintError, ParseTraceError, ProgressState,
-    ProgressStats, QueueRecent, QueueStats, Refusal, Rollup, Severity, SinkState, SinkStats, Snapshot, SpanId,
-    StateMachineStats, StateStats, StepTiming, TraceId, TraceParent, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity, EntityStats, ErrorFilter, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint, Histogram, HistoryFigures, HistorySummary, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats, OperationFilter, OperationRecord, OperationStats, OperationStatus, Outcome, Page, PageKey, PageRequest, ParseFingerprintError, ParsePageKeyError, ParseTraceError, ProgressFilter, ProgressState, ProgressStats, QueueRecent, QueueSample, QueueStats, Refusal, Rollup, Selection, Series, SeriesPoint, Severity, SinkState, SinkStats, Snapshot, SortOrder, SpanId, StateMachineStats, StateStats, StepTiming, StoredErrorGroup, StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TraceId, TraceParent, TransitionFilter, TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
+    ports::history::History,
+    ports::history_error::HistoryError,
     ports::sink::{Sink, SinkError},
     record::call_site::RecordPolicy,
     record::copies::copies,
@@ -170,6 +167,9 @@ pub use crate::{
     checkpoints::memory::MemoryCheckpoints,
     ports::checkpoints::Checkpoints,
 };
+
+#[cfg(all(feature = "sqlite", not(loom)))]
+pub use crate::sinks::sqlite::reader::SqliteHistory;
 
 #[cfg(all(feature = "metrics", not(loom)))]
 pub use crate::bridges::metrics::MetricsRecorder;
