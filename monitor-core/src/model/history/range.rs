@@ -51,9 +51,4 @@ impl TimeRange {
     pub(crate) fn bounds_ns(&self) -> (i64, i64) {
         (self.since.map_or(i64::MIN, unix_ns), self.until.map_or(i64::MAX, unix_ns))
     }
-
-    /// Whether it has neither end.
-    pub(crate) fn is_all(&self) -> bool {
-        self.since.is_none() && self.until.is_none()
-    }
 }

@@ -16,6 +16,9 @@ use crate::model::SortOrder;
 /// Ids read at once from a list that is read through.
 const MOST_AT_ONCE: i64 = 256;
 
+/// So many ids passed over each time are worth reading them, rather than finding the next place.
+const WORTH: i64 = 24;
+
 /// An id in the order asked for: the smaller comes first. Ids are positive, so negation is safe.
 pub(super) type Place = i64;
 
@@ -51,14 +54,14 @@ pub(super) struct List {
     source: Source,
     ahead: VecDeque<Place>,
     at_once: i64,
-    /// Some of what was read at once was of no use.
-    passed_over: bool,
+    /// How often it was asked since it was read last.
+    asked: i64,
     exhausted: bool,
 }
 
 impl List {
     pub(super) fn new(source: Source) -> List {
-        List { source, ahead: VecDeque::new(), at_once: 1, passed_over: true, exhausted: false }
+        List { source, ahead: VecDeque::new(), at_once: 1, asked: 1, exhausted: false }
     }
 
     /// Of ids in any order.
@@ -66,22 +69,22 @@ impl List {
         ids.sort_unstable_by_key(|&id| place(id, order));
         ids.dedup();
         let ahead = ids.into_iter().map(|id| place(id, order)).collect();
-        List { source: Source::Known, ahead, at_once: 1, passed_over: true, exhausted: true }
+        List { source: Source::Known, ahead, at_once: 1, asked: 1, exhausted: true }
     }
 
     /// The first id at that place or after it.
     fn seek(&mut self, reading: &Reading<'_>, order: SortOrder, from: Place) -> Result<Option<Place>, StoreError> {
-        let before = self.ahead.len();
         while self.ahead.front().is_some_and(|&place| place < from) {
             self.ahead.pop_front();
         }
-        self.passed_over |= before - self.ahead.len() > 1;
         if self.ahead.is_empty() && !self.exhausted {
-            // A list that is passed over is not read ahead; one that is read through is, more and more.
-            self.at_once = if self.passed_over { (self.at_once / 4).max(1) } else { (self.at_once * 2).min(MOST_AT_ONCE) };
-            self.passed_over = false;
+            // Reading on costs a fiftieth of finding a place: a list of which little is passed over is read ahead.
+            let worth_it = self.asked * WORTH >= self.at_once;
+            self.at_once = if worth_it { (self.at_once * 2).min(MOST_AT_ONCE) } else { (self.at_once / 2).max(1) };
+            self.asked = 0;
             self.read(reading, order, from)?;
         }
+        self.asked += 1;
         Ok(self.ahead.front().copied())
     }
 

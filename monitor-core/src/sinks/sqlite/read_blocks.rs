@@ -9,6 +9,9 @@ use crate::model::SortOrder;
 /// Bits of an id inside of its block.
 const BITS: u32 = 10;
 
+/// Records in a block.
+pub(super) const RECORDS: i64 = 1 << BITS;
+
 /// The most blocks that are read as one.
 const MOST_TOGETHER: i64 = 64;
 
@@ -87,13 +90,14 @@ impl Blocks {
         None
     }
 
-    /// Places from there on that lie together in blocks which may have something: the first and the last one.
-    pub(super) fn run(&self, from: Place, order: SortOrder) -> Option<(Place, Place)> {
+    /// Places from there on that lie together in blocks which may have something, at most so many: the first and the
+    /// last one.
+    pub(super) fn run(&self, from: Place, order: SortOrder, most: i64) -> Option<(Place, Place)> {
         let first = self.skip(from, order)?;
         let step = if order == SortOrder::NewestFirst { -1 } else { 1 };
         let begin = id_of(first, order) >> BITS;
         let mut block = begin;
-        while (block - begin).abs() < MOST_TOGETHER && self.may(block + step) {
+        while (block - begin).abs() < most.min(MOST_TOGETHER) - 1 && self.may(block + step) {
             block += step;
         }
         let (low, high) = ends(block);

@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension, ToSql};
 use super::error::StoreError;
 use super::grade::{self, Grades};
 use super::id_lists::{Intersection, List, Place, Source, Union, id_of, place};
-use super::read_blocks::Blocks;
+use super::read_blocks::{Blocks, RECORDS};
 use super::read_records::{Loader, Row};
 use super::read_series::{Runs, SeriesChoice, string_id};
 use super::reader::Reading;
@@ -30,10 +30,10 @@ const FEW: usize = 10_000;
 const VERY_FEW: usize = 500;
 
 /// With more series than that, records in their order are tried first.
-const MANY_SERIES: usize = 64;
+const MANY_SERIES: usize = 8;
 
 /// How many of them.
-const TRIED: i64 = 8 * 1024;
+const TRIED: i64 = 8 * RECORDS;
 
 /// What is asked for, in the terms of the table.
 pub(super) struct Wanted<'a> {
@@ -277,7 +277,8 @@ impl Search<'_> {
         };
         let mut at = from;
         loop {
-            let Some((first, last)) = self.blocks.run(at, self.order) else { return Ok(None) };
+            let most = tried.get().div_euclid(RECORDS).max(1);
+            let Some((first, last)) = self.blocks.run(at, self.order, most) else { return Ok(None) };
             if tried.get() <= 0 {
                 return Ok(Some(at));
             }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::connection::open_to_read;
 use super::error::StoreError;
@@ -117,6 +118,8 @@ fn connect(path: &Path) -> Result<Connection, HistoryError> {
     let open = || {
         let connection = open_to_read(path)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        // Plans that do not follow the values bound: otherwise a statement is compiled anew for each place it is asked for.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok::<_, StoreError>(connection)
     };
