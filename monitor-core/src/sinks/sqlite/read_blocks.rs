@@ -68,6 +68,9 @@ impl Blocks {
 
     /// The place itself, or the next one that is in a block which may have something.
     pub(super) fn skip(&self, from: Place, order: SortOrder) -> Option<Place> {
+        if self.last < self.first {
+            return None;
+        }
         let id = id_of(from, order);
         let mut block = (id >> BITS).clamp(self.first, self.last);
         if block == id >> BITS && self.may(block) {

@@ -81,7 +81,13 @@ JOIN instances ON instances.id = progress.instance_id
 WHERE progress.state IN ('running', 'stalled') AND instances.ended_at_ns IS NULL;
 
 CREATE VIEW v_error_summary AS
-WITH now (ns) AS (SELECT max(last_seen_at_ns) FROM instances)
+WITH now (ns) AS (SELECT max(last_seen_at_ns) FROM instances),
+day AS MATERIALIZED (
+    SELECT error_hours.group_id, sum(error_hours.count) AS count
+    FROM error_hours, now
+    WHERE error_hours.start_ns > now.ns - 86400000000000
+    GROUP BY error_hours.group_id
+)
 SELECT
     error_groups.fingerprint,
     CASE error_groups.severity WHEN 0 THEN 'low' WHEN 1 THEN 'medium' WHEN 2 THEN 'high' ELSE 'critical' END AS severity,
@@ -96,12 +102,12 @@ SELECT
     error_groups.pattern,
     error_groups.component,
     error_groups.count,
-    (SELECT coalesce(sum(error_hours.count), 0) FROM error_hours
-        WHERE error_hours.group_id = error_groups.id
-        AND error_hours.start_ns > now.ns - 86400000000000) AS count_last_day,
+    coalesce(day.count, 0) AS count_last_day,
     strftime('%Y-%m-%dT%H:%M:%fZ', error_groups.first_seen_at_ns / 1e9, 'unixepoch') AS first_seen_at,
     strftime('%Y-%m-%dT%H:%M:%fZ', error_groups.last_seen_at_ns / 1e9, 'unixepoch') AS last_seen_at
-FROM error_groups, now;
+FROM error_groups
+JOIN now
+LEFT JOIN day ON day.group_id = error_groups.id;
 
 CREATE VIEW v_system_health_summary AS
 WITH now (ns) AS (SELECT max(last_seen_at_ns) FROM instances),
