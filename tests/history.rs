@@ -30,7 +30,8 @@ fn filled() -> File {
     file.string(2, "tenant");
     file.sql.execute_batch("BEGIN").unwrap();
     for id in 1..=3_000 {
-        let mut record = Record { series: 1 + id % 4, instance: 1 + id / 5 % 2, trace_high: id / 3 + 1, ..Record::new(id) };
+        let mut record =
+            Record { series: 1 + id % 4, instance: 1 + id / 5 % 2, trace_high: id / 3 + 1, ..Record::new(id) };
         record.duration_ns = (id % 500 + 1) * MS;
         record.outcome = i64::from(id % 100 == 7) + 2 * i64::from(id == 1_500);
         if id % 10 == 0 {
@@ -69,7 +70,9 @@ fn each_filter_finds_what_fits_and_nothing_else() {
     let file = filled();
     let history = file.history();
     let f = OperationFilter::new;
-    let of = |fits: &dyn Fn(i64) -> bool| -> Vec<u64> { (1..=3_000).filter(|&id| fits(id)).map(i64::cast_unsigned).collect() };
+    let of = |fits: &dyn Fn(i64) -> bool| -> Vec<u64> {
+        (1..=3_000).filter(|&id| fits(id)).map(i64::cast_unsigned).collect()
+    };
     let duration = |id: i64| id % 500 + 1;
     let ms = Duration::from_millis;
     let cases: Vec<(OperationFilter, Vec<u64>)> = vec![
@@ -88,17 +91,26 @@ fn each_filter_finds_what_fits_and_nothing_else() {
         (f().min_duration(ms(499)), of(&|id| duration(id) >= 499)),
         (f().min_duration(ms(501)), vec![]),
         (f().max_duration(ms(2)), of(&|id| duration(id) <= 2)),
-        (f().min_duration(ms(70)).max_duration(ms(80)).name("parse"), of(&|id| id % 4 == 3 && (70..=80).contains(&duration(id)))),
+        (
+            f().min_duration(ms(70)).max_duration(ms(80)).name("parse"),
+            of(&|id| id % 4 == 3 && (70..=80).contains(&duration(id))),
+        ),
         (f().min_duration(ms(350)).outcome(Outcome::Failure), of(&|id| id % 100 == 7 && duration(id) >= 350)),
         (f().field("user", 60), of(&|id| id % 10 == 0 && id % 70 == 60)),
-        (f().field("user", 60).field("tenant", "acme").name("db.store"), of(&|id| id % 10 == 0 && id % 70 == 60 && id % 4 == 2)),
+        (
+            f().field("user", 60).field("tenant", "acme").name("db.store"),
+            of(&|id| id % 10 == 0 && id % 70 == 60 && id % 4 == 2),
+        ),
         (f().field("tenant", "acme").not_succeeded(), of(&|id| id == 1_500)),
         (f().field("tenant", "other"), vec![]),
         (f().field("nowhere", 1), vec![]),
         (f().service("worker"), of(&|id| id / 5 % 2 == 1)),
         (f().run(format!("{:032x}", 1)).name("parse"), of(&|id| id / 5 % 2 == 0 && id % 4 == 3)),
         (f().run("no such run"), vec![]),
-        (f().range(TimeRange::since(at(DAY + 1_000 * SECOND)).until(at(DAY + 1_010 * SECOND))), of(&|id| (1_000..1_010).contains(&id))),
+        (
+            f().range(TimeRange::since(at(DAY + 1_000 * SECOND)).until(at(DAY + 1_010 * SECOND))),
+            of(&|id| (1_000..1_010).contains(&id)),
+        ),
         (f().range(TimeRange::all().until(at(DAY))), vec![]),
         (f().range(TimeRange::since(at(DAY + 2_900 * SECOND))).outcome(Outcome::Failure), of(&|id| id == 2_907)),
         (f().trace_id(TraceId::new((100 << 64) | 298).unwrap()), of(&|id| id == 298)),
@@ -115,7 +127,9 @@ fn a_record_comes_back_whole() {
         detail = '{\"fields\":[[\"user\",{\"u64\":7}]],\"context\":[[\"tenant\",{\"text\":\"acme\"}]],\"error\":{\"kind\":\"Io\",\"message\":\"refused\",\"sources\":[\"x\"]}}'
         WHERE id = 107", ()).unwrap();
     let history = file.history();
-    let found = history.operations(&OperationFilter::new().outcome(Outcome::Failure), &page().order(SortOrder::OldestFirst)).unwrap();
+    let found = history
+        .operations(&OperationFilter::new().outcome(Outcome::Failure), &page().order(SortOrder::OldestFirst))
+        .unwrap();
     let record = &found.entries[1];
     assert_eq!((record.id, record.name.as_str(), record.kind.as_str()), (107, "parse", "function"));
     assert_eq!((record.parent, record.parent_name.as_deref()), (Some(9), Some("parse")));
@@ -224,7 +238,12 @@ fn past_the_deadline_a_search_is_broken_off() {
         INSERT INTO rollups SELECT 10, ?1 + i * 10000000000, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, x'010101' FROM n";
     file.sql.execute(sql, [DAY]).unwrap();
     let range = TimeRange::since(at(DAY)).until(at(DAY + 100_000 * SECOND));
-    let error = file.history().series(&Selection::new(range), Figure::Percentile(0.5), Duration::from_secs(10), Duration::from_millis(1));
+    let error = file.history().series(
+        &Selection::new(range),
+        Figure::Percentile(0.5),
+        Duration::from_secs(10),
+        Duration::from_millis(1),
+    );
     let error = error.map(|series| series.points.len()).unwrap_err();
     assert!(error.is_deadline() && error.to_string().contains("within 1ms"), "{error}");
 }
@@ -321,7 +340,10 @@ fn a_series_has_every_step_and_its_sums_are_those_of_the_summary() {
         assert!((sum - 3_240.0).abs() < 1e-9, "{step}: {sum}");
     }
     let rate = of(Figure::FailureRate, 3_600);
-    assert_eq!(rate.points.iter().map(|point| point.value.is_some()).collect::<Vec<_>>(), [false, true, true, true, false]);
+    assert_eq!(
+        rate.points.iter().map(|point| point.value.is_some()).collect::<Vec<_>>(),
+        [false, true, true, true, false]
+    );
     assert!((rate.points[1].value.unwrap() - 6.0 / 360.0).abs() < 1e-12);
     let max = of(Figure::Max, 3_600).points[1].value.unwrap();
     assert!((max - 359_003e-9).abs() < 1e-12, "{max}");
@@ -339,7 +361,8 @@ fn errors_are_counted_in_the_range_and_have_their_state() {
     let file = File::new();
     let now = DAY + 48 * 3_600 * SECOND;
     file.instance(1, "api", DAY, now);
-    let group = "INSERT INTO error_groups VALUES (?1, ?2, ?3, 'db.fetch', 'Refused by <n>', 'storage', ?4, ?5, ?6, ?7, 100)";
+    let group =
+        "INSERT INTO error_groups VALUES (?1, ?2, ?3, 'db.fetch', 'Refused by <n>', 'storage', ?4, ?5, ?6, ?7, 100)";
     let of = |name: &str| Fingerprint::given(name).to_string();
     let hours = |hours: i64| now - hours * 3_600 * SECOND;
     let none = None::<i64>;
@@ -347,7 +370,9 @@ fn errors_are_counted_in_the_range_and_have_their_state() {
     file.sql.execute(group, (2, of("ongoing"), "Io", 3, hours(40), hours(2), none)).unwrap();
     file.sql.execute(group, (3, of("resolved"), "Timeout", 0, hours(47), hours(30), none)).unwrap();
     file.sql.execute(group, (4, of("regressed"), "Io", 2, hours(47), now - SECOND, Some(now - SECOND))).unwrap();
-    for (group, start, count) in [(1, hours(1), 5), (2, hours(3), 7), (2, hours(40), 9), (3, hours(31), 2), (4, hours(1), 1)] {
+    for (group, start, count) in
+        [(1, hours(1), 5), (2, hours(3), 7), (2, hours(40), 9), (3, hours(31), 2), (4, hours(1), 1)]
+    {
         file.sql.execute("INSERT INTO error_hours VALUES (?1, ?2, 1, ?3)", (start, group, count)).unwrap();
     }
     let history = file.history();
@@ -440,7 +465,8 @@ fn five_ask_at_once_and_all_are_answered() {
         for _ in 0..5 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let found = history.operations(&OperationFilter::new().name("parse"), &page().deadline(Duration::from_mins(1)));
+                    let found = history
+                        .operations(&OperationFilter::new().name("parse"), &page().deadline(Duration::from_mins(1)));
                     assert_eq!(found.unwrap().entries.len(), 100);
                 }
             });

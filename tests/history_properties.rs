@@ -5,7 +5,9 @@ mod history_support;
 use std::time::Duration;
 
 use history_support::{DAY, File, Record, SECOND, at};
-use monitor_core::{Figure, Histogram, History, OperationFilter, Outcome, PageRequest, Selection, SortOrder, TimeRange};
+use monitor_core::{
+    Figure, Histogram, History, OperationFilter, Outcome, PageRequest, Selection, SortOrder, TimeRange,
+};
 use proptest::prelude::*;
 
 const FIVE: Duration = Duration::from_secs(5);

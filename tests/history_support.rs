@@ -46,7 +46,16 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new(id: i64) -> Record {
         let started_at_ns = DAY + id * SECOND;
-        Record { id, instance: 1, series: 1, outcome: 0, started_at_ns, duration_ns: 1_000, trace_high: id, fields: vec![] }
+        Record {
+            id,
+            instance: 1,
+            series: 1,
+            outcome: 0,
+            started_at_ns,
+            duration_ns: 1_000,
+            trace_high: id,
+            fields: vec![],
+        }
     }
 }
 

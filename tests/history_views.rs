@@ -53,16 +53,32 @@ fn each_view_says_what_it_is_there_for() {
     let file = filled();
     let text = |sql: &str| one::<String>(&file, sql);
     let number = |sql: &str| one::<f64>(&file, sql);
-    assert_eq!(text("SELECT outcome || ' ' || started_at || ' ' || span_id FROM v_operations"), "failure 2026-09-17T00:04:15.000Z 00000000000000ff");
+    assert_eq!(
+        text("SELECT outcome || ' ' || started_at || ' ' || span_id FROM v_operations"),
+        "failure 2026-09-17T00:04:15.000Z 00000000000000ff"
+    );
     assert_eq!(text("SELECT trace_id FROM v_operations"), "00000000000000ff00000000000000ff");
     assert!((number("SELECT duration_ms FROM v_operations") - 2.5).abs() < 1e-9);
-    assert_eq!(text("SELECT name FROM v_realtime_processing_status WHERE what = 'operation' AND running_ms = 2000.0"), "db.fetch");
+    assert_eq!(
+        text("SELECT name FROM v_realtime_processing_status WHERE what = 'operation' AND running_ms = 2000.0"),
+        "db.fetch"
+    );
     assert!((number("SELECT percent FROM v_realtime_processing_status WHERE what = 'job'") - 50.0).abs() < 1e-9);
-    assert_eq!(text("SELECT severity || ' ' || state || ' ' || count_last_day FROM v_error_summary"), "critical ongoing 12");
-    assert_eq!(text("SELECT status || ' ' || calls_last_5_minutes || ' ' || active_operations FROM v_system_health_summary"), "healthy 1 1");
+    assert_eq!(
+        text("SELECT severity || ' ' || state || ' ' || count_last_day FROM v_error_summary"),
+        "critical ongoing 12"
+    );
+    assert_eq!(
+        text("SELECT status || ' ' || calls_last_5_minutes || ' ' || active_operations FROM v_system_health_summary"),
+        "healthy 1 1"
+    );
     assert!((number("SELECT mean_waiting_ms FROM v_queue_performance WHERE queue = 'mail'") - 2.0).abs() < 1e-9);
     assert!((number("SELECT failure_rate FROM v_queue_performance") - 0.25).abs() < 1e-9);
-    assert!((number("SELECT mean_change_percent FROM v_performance_trends WHERE hour = '2026-09-17T01:00:00Z'") - 100.0).abs() < 1e-9);
+    assert!(
+        (number("SELECT mean_change_percent FROM v_performance_trends WHERE hour = '2026-09-17T01:00:00Z'") - 100.0)
+            .abs()
+            < 1e-9
+    );
     assert_eq!(text("SELECT rule || ' ' || state || ' ' || severity FROM v_active_alerts"), "too slow firing high");
     assert_eq!(one::<i64>(&file, "SELECT count(*) FROM v_active_alerts"), 1);
 }
@@ -89,7 +105,8 @@ fn the_views_work_in_the_plain_command_line() {
         return;
     }
     for view in VIEWS {
-        let output = Command::new("sqlite3").arg("-json").arg(&file.path).arg(format!("SELECT * FROM {view}")).output().unwrap();
+        let output =
+            Command::new("sqlite3").arg("-json").arg(&file.path).arg(format!("SELECT * FROM {view}")).output().unwrap();
         assert!(output.status.success(), "{view}: {}", String::from_utf8_lossy(&output.stderr));
         let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
         assert!(!rows.is_empty(), "{view} shows nothing");
@@ -102,11 +119,8 @@ fn the_document_names_each_view_and_column_and_no_others() {
     let text = include_str!("../docs/views.md");
     for view in VIEWS {
         let section = text.split("\n## ").find(|section| section.starts_with(&format!("`{view}`"))).expect(view);
-        let described: Vec<_> = section
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-            .map(str::to_owned)
-            .collect();
+        let described: Vec<_> =
+            section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned).collect();
         let statement = file.sql.prepare(&format!("SELECT * FROM {view}")).unwrap();
         let columns: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
         assert_eq!(described, columns, "{view}");

@@ -83,9 +83,9 @@ pub use history::{
     StoredRecord, StoredTransition, TimeRange, TransitionFilter,
 };
 pub use instance::Instance;
+pub use kind::KindStats;
 #[cfg(feature = "sqlite")]
 pub(crate) use kind::by_kind;
-pub use kind::KindStats;
 #[cfg(all(test, feature = "metrics"))]
 pub(crate) use metric::example as example_metric;
 #[cfg(feature = "metrics")]

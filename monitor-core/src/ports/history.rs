@@ -95,8 +95,11 @@ pub trait History: Send + Sync {
     ///
     /// # Errors
     /// [`HistoryError`]: bad filter, bad page, deadline, place that cannot be read.
-    fn transitions(&self, filter: &TransitionFilter, page: &PageRequest)
-    -> Result<Page<StoredTransition>, HistoryError>;
+    fn transitions(
+        &self,
+        filter: &TransitionFilter,
+        page: &PageRequest,
+    ) -> Result<Page<StoredTransition>, HistoryError>;
 
     /// Jobs, by their beginning.
     ///

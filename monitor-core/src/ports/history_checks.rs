@@ -28,7 +28,11 @@ fn text(what: &'static str, text: Option<&str>, most: usize) -> Result<(), Histo
         Some("") => Err(HistoryError::invalid(what, "an empty text", "a text, or to leave it out")),
         Some(text) if text.len() > most => {
             let given = format_args!("{} bytes long", text.len()).to_string();
-            Err(HistoryError::invalid(what, given, if most == MAX_NAME_BYTES { "1 to 200 bytes" } else { "1 to 1024 bytes" }))
+            Err(HistoryError::invalid(
+                what,
+                given,
+                if most == MAX_NAME_BYTES { "1 to 200 bytes" } else { "1 to 1024 bytes" },
+            ))
         }
         _ => Ok(()),
     }
@@ -39,7 +43,11 @@ fn name(what: &'static str, name: Option<&str>) -> Result<(), HistoryError> {
 }
 
 fn at_most(what: &'static str, count: usize) -> Result<(), HistoryError> {
-    if count > MAX_PARTS { Err(HistoryError::invalid(what, format_args!("{count} of them"), "at most 8")) } else { Ok(()) }
+    if count > MAX_PARTS {
+        Err(HistoryError::invalid(what, format_args!("{count} of them"), "at most 8"))
+    } else {
+        Ok(())
+    }
 }
 
 pub(crate) fn range(range: &TimeRange) -> Result<(), HistoryError> {
@@ -63,7 +71,11 @@ pub(crate) fn page(page: &PageRequest) -> Result<(), HistoryError> {
         return Err(HistoryError::invalid("limit", page.limit, "1 to 1000"));
     }
     if page.after.is_some_and(|key| key.order() != page.order) {
-        return Err(HistoryError::invalid("the key of the page", "of the other order", "one of a page in the same order"));
+        return Err(HistoryError::invalid(
+            "the key of the page",
+            "of the other order",
+            "one of a page in the same order",
+        ));
     }
     deadline(page.deadline)
 }

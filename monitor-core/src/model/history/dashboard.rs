@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::units::{duration_ns, optional_duration_ns, system_time_ns};
 use super::super::Severity;
+use super::super::units::{duration_ns, optional_duration_ns, system_time_ns};
 use super::TimeRange;
 
 /// How things stand: [`History::dashboard_summary`](crate::History::dashboard_summary). Written with serde it is the JSON of

@@ -154,7 +154,7 @@ impl Figure {
             Figure::Bytes => Some(to_f64(bytes)),
             Figure::BusyTime => Some(busy.as_secs_f64()),
             Figure::SelfTime => Some(own.as_secs_f64()),
-            Figure::Max => (finished > 0).then(|| max.as_secs_f64()),
+            Figure::Max => (finished > 0).then_some(max.as_secs_f64()),
             Figure::Mean | Figure::Percentile(_) => None,
         }
     }

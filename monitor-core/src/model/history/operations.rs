@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::units::optional_duration_ns;
-use super::super::{OperationRecord, Outcome, TraceId};
+use super::super::{FieldValue, OperationRecord, Outcome, TraceId};
 use super::TimeRange;
 
 /// Which individual records are wanted: those that fit everything that is said.
@@ -126,8 +126,8 @@ impl OperationFilter {
     /// Those that carry a field, or run in a context that does, with that value as it is displayed; may be said more than
     /// once, for all of them.
     #[must_use]
-    pub fn field(mut self, key: impl Into<String>, value: impl ToString) -> Self {
-        self.fields.push((key.into(), value.to_string()));
+    pub fn field(mut self, key: impl Into<String>, value: impl Into<FieldValue>) -> Self {
+        self.fields.push((key.into(), value.into().to_string()));
         self
     }
 

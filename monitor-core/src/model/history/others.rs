@@ -129,7 +129,7 @@ pub struct StoredProgress {
     /// When it was last seen.
     #[serde(rename = "updated_at_ns", with = "system_time_ns")]
     pub updated_at: SystemTime,
-    /// Whether its run ended without a word of it. Its state is as it was last seen, then.
+    /// Whether its run ended without a word of it. Its state is `abandoned`, then.
     pub interrupted: bool,
 }
 

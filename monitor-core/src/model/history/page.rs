@@ -201,9 +201,11 @@ mod tests {
 
     #[test]
     fn a_key_comes_back_from_its_text() {
-        for (order, sort, id) in
-            [(SortOrder::NewestFirst, 0, 7), (SortOrder::OldestFirst, i64::MIN, i64::MAX), (SortOrder::NewestFirst, -1, -1)]
-        {
+        for (order, sort, id) in [
+            (SortOrder::NewestFirst, 0, 7),
+            (SortOrder::OldestFirst, i64::MIN, i64::MAX),
+            (SortOrder::NewestFirst, -1, -1),
+        ] {
             let key = PageKey::new(order, sort, id);
             assert_eq!(key.to_string().parse(), Ok(key));
             let json = serde_json::to_string(&key).unwrap();

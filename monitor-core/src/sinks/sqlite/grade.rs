@@ -98,7 +98,8 @@ mod tests {
         for outcome in Outcome::ALL {
             for duration in CLASS_ENDS.into_iter().flat_map(|end| [end - 1, end]).chain([0, i64::MAX]) {
                 id += 1;
-                let sql = "INSERT INTO records (id, instance_id, series_id, outcome, started_at_ns, duration_ns, span_id,
+                let sql =
+                    "INSERT INTO records (id, instance_id, series_id, outcome, started_at_ns, duration_ns, span_id,
                     trace_id_high, polls, items, bytes) VALUES (?1, 1, 1, ?2, 0, ?3, 1, 1, 0, 0, 0)";
                 connection.execute(sql, (id, number(outcome), duration)).unwrap();
                 let grade: i64 =

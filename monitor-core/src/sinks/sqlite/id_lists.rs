@@ -125,7 +125,7 @@ impl List {
             }
             Source::Known => return Ok(()),
         };
-        let mut statement = reading.connection.prepare_cached(&sql)?;
+        let mut statement = reading.prepare(&sql)?;
         let mut rows = statement.query(&*parameters)?;
         while let Some(row) = rows.next()? {
             self.ahead.push_back(place(row.get(0)?, order));

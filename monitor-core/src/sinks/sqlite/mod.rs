@@ -22,6 +22,8 @@ mod grade;
 mod id_lists;
 mod migrations;
 mod paging;
+#[cfg(test)]
+mod plans;
 mod read_blocks;
 mod read_dashboard;
 mod read_errors;

@@ -1,5 +1,7 @@
 //! Pages of tables that are sorted by a time and an id.
 
+use std::fmt::Write;
+
 use rusqlite::{Row, ToSql};
 
 use super::error::StoreError;
@@ -31,11 +33,11 @@ impl Listing<'_> {
         let (key_sort, key_id) = page.after.map_or((0, 0), |key| (key.sort(), key.id()));
         let mut parameters: Vec<&dyn ToSql> = self.parameters;
         if page.after.is_some() {
-            self.sql += &format!(" AND ({sort}, {id}) {comparison} (?, ?)");
+            let _ = write!(self.sql, " AND ({sort}, {id}) {comparison} (?, ?)");
             parameters.extend::<[&dyn ToSql; 2]>([&key_sort, &key_id]);
         }
-        self.sql += &format!(" ORDER BY {sort} {direction}, {id} {direction}");
-        let mut statement = reading.connection.prepare_cached(&self.sql)?;
+        let _ = write!(self.sql, " ORDER BY {sort} {direction}, {id} {direction}");
+        let mut statement = reading.prepare(&self.sql)?;
         let mut rows = statement.query(&*parameters)?;
         let mut found = Page::empty();
         let mut last = None;

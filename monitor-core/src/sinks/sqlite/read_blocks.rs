@@ -27,8 +27,7 @@ impl Blocks {
     pub(super) fn find(reading: &Reading<'_>, wanted: &Wanted<'_>) -> Result<Blocks, StoreError> {
         let sql = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM
             (SELECT (SELECT min(id) FROM records) AS id UNION ALL SELECT (SELECT max(id) FROM records))";
-        let (low, high): (i64, i64) =
-            reading.connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (low, high): (i64, i64) = reading.prepare(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if high < low {
             return Ok(Blocks { first: 0, may: Some(Vec::new()), last: -1 });
         }
@@ -40,13 +39,14 @@ impl Blocks {
             until_ns = until_ns.min(runs.last_ns.saturating_add(1));
         }
         let bits = runs.map_or(-1, super::read_series::Runs::bits);
-        let anything = since_ns == i64::MIN && until_ns == i64::MAX && wanted.any_duration() && wanted.outcomes == 0b1_1111;
+        let anything =
+            since_ns == i64::MIN && until_ns == i64::MAX && wanted.any_duration() && wanted.outcomes == 0b1_1111;
         if anything && bits == -1 {
             return Ok(Blocks { first, may: None, last });
         }
         let sql = "SELECT block FROM record_blocks WHERE last_started_at_ns >= ?1 AND first_started_at_ns < ?2
             AND max_duration_ns >= ?3 AND min_duration_ns <= ?4 AND outcomes & ?5 AND instances & ?6";
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query((since_ns, until_ns, wanted.min_ns, wanted.max_ns, wanted.outcomes, bits))?;
         let blocks = usize::try_from(last - first + 1).unwrap_or(0);
         let mut may = vec![false; blocks];

@@ -64,16 +64,17 @@ pub(super) fn summary(reading: &Reading<'_>) -> Result<DashboardSummary, StoreEr
 }
 
 fn one(reading: &Reading<'_>, sql: &str) -> Result<u64, StoreError> {
-    Ok(count(reading.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
+    Ok(count(reading.prepare(sql)?.query_row([], |row| row.get(0))?))
 }
 
 fn errors(reading: &Reading<'_>, range: &TimeRange) -> Result<Vec<DashboardErrors>, StoreError> {
     let counts = Counts::find(reading, range)?;
     let mut by_severity: BTreeMap<i64, DashboardErrors> = BTreeMap::new();
-    let mut statement = reading.connection.prepare_cached("SELECT severity FROM error_groups WHERE id = ?1")?;
+    let mut statement = reading.prepare("SELECT severity FROM error_groups WHERE id = ?1")?;
     for (group, count) in counts.groups() {
         let number: i64 = statement.query_row([group], |row| row.get(0))?;
-        let of = by_severity.entry(number).or_insert(DashboardErrors { severity: severity(number), groups: 0, count: 0 });
+        let of =
+            by_severity.entry(number).or_insert(DashboardErrors { severity: severity(number), groups: 0, count: 0 });
         of.groups += 1;
         of.count = of.count.saturating_add(count);
     }
@@ -84,7 +85,7 @@ fn errors(reading: &Reading<'_>, range: &TimeRange) -> Result<Vec<DashboardError
 fn queues(reading: &Reading<'_>, as_of: i64) -> Result<Vec<DashboardQueue>, StoreError> {
     let sql = "SELECT text, depth, oldest_age_ns, queue_id, instance_id FROM queue_samples JOIN strings ON strings.id = queue_id
         WHERE start_ns >= ?1 ORDER BY start_ns DESC";
-    let mut statement = reading.connection.prepare_cached(sql)?;
+    let mut statement = reading.prepare(sql)?;
     let mut rows = statement.query([as_of.saturating_sub(QUEUES_SEEN_NS)])?;
     let mut seen = std::collections::HashSet::new();
     let mut queues: BTreeMap<String, DashboardQueue> = BTreeMap::new();

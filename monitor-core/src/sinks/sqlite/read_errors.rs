@@ -51,11 +51,12 @@ impl Counts {
     pub(super) fn find(reading: &Reading<'_>, range: &TimeRange) -> Result<Counts, StoreError> {
         let (since, until) = range.bounds_ns();
         let first: Option<i64> =
-            reading.connection.prepare_cached("SELECT min(start_ns) FROM error_hours")?.query_row([], |row| row.get(0))?;
+            reading.prepare("SELECT min(start_ns) FROM error_hours")?.query_row([], |row| row.get(0))?;
         let as_of = as_of_ns(reading)?;
         let since_ns = down(since.max(first.unwrap_or(as_of)), HOUR_S);
-        let sql = "SELECT group_id, sum(count) FROM error_hours WHERE start_ns >= ?1 AND start_ns < ?2 GROUP BY group_id";
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let sql =
+            "SELECT group_id, sum(count) FROM error_hours WHERE start_ns >= ?1 AND start_ns < ?2 GROUP BY group_id";
+        let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query((since_ns, until))?;
         let mut by_group = HashMap::new();
         while let Some(row) = rows.next()? {
@@ -95,7 +96,7 @@ pub(super) fn groups(
     };
     for (column, word) in [("kind", &filter.kind), ("component", &filter.component)] {
         if word.is_some() {
-            listing.sql += &format!(" AND {column} = ?");
+            listing.sql.extend([" AND ", column, " = ?"]);
             listing.parameters.push(word);
         }
     }
@@ -107,7 +108,8 @@ pub(super) fn groups(
             return Ok(None);
         }
         let (kind, place, pattern): (String, String, String) = (row.get(3)?, row.get(4)?, row.get(5)?);
-        let has = |text: &String| [&kind, &place, &pattern].into_iter().any(|in_it| in_it.to_lowercase().contains(text));
+        let has =
+            |text: &String| [&kind, &place, &pattern].into_iter().any(|in_it| in_it.to_lowercase().contains(text));
         if text.as_ref().is_some_and(|text| !has(text)) {
             return Ok(None);
         }
@@ -132,7 +134,8 @@ pub(super) fn groups(
 }
 
 fn state(first_ns: i64, last_ns: i64, regressed_ns: Option<i64>, as_of: i64) -> ErrorState {
-    let before = |ns: i64, time: Duration| i128::from(as_of) - i128::from(ns) >= i128::try_from(time.as_nanos()).unwrap_or(0);
+    let before =
+        |ns: i64, time: Duration| i128::from(as_of) - i128::from(ns) >= i128::try_from(time.as_nanos()).unwrap_or(0);
     if before(last_ns, QUIET) {
         ErrorState::Resolved
     } else if regressed_ns.is_some_and(|ns| !before(ns, FRESH)) {
@@ -154,8 +157,7 @@ pub(super) fn samples(
     page: &PageRequest,
 ) -> Result<Page<ErrorSample>, StoreError> {
     let sql = "SELECT id FROM error_groups WHERE fingerprint = ?1";
-    let id: Option<i64> =
-        reading.connection.prepare_cached(sql)?.query_row([group.to_string()], |row| row.get(0)).optional()?;
+    let id: Option<i64> = reading.prepare(sql)?.query_row([group.to_string()], |row| row.get(0)).optional()?;
     let Some(id) = id else { return Ok(Page::empty()) };
     let listing = Listing {
         sql: "SELECT seen_at_ns, id, severity, kind, message, sources, operation, span_id, trace_id_high, trace_id_low, location,
@@ -165,7 +167,8 @@ pub(super) fn samples(
         sort: "seen_at_ns",
         id: "id",
     };
-    let damaged = |_| StoreError::damaged("sources or context of an error are no JSON arrays of the form that they have");
+    let damaged =
+        |_| StoreError::damaged("sources or context of an error are no JSON arrays of the form that they have");
     listing.page(reading, page, |row| {
         let sources: Vec<String> = serde_json::from_str(&row.get::<_, String>(5)?).map_err(damaged)?;
         let context: Vec<(String, FieldValue)> = serde_json::from_str(&row.get::<_, String>(12)?).map_err(damaged)?;

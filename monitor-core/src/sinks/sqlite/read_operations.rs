@@ -102,7 +102,7 @@ impl<'a> Wanted<'a> {
     fn has_fields(&self, reading: &Reading<'_>, id: i64) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM record_fields WHERE key_id = ?1 AND value = ?2 AND record_id = ?3";
         for (key, value) in &self.fields {
-            if reading.connection.prepare_cached(sql)?.query_row((key, value, id), |_| Ok(())).optional()?.is_none() {
+            if reading.prepare(sql)?.query_row((key, value, id), |_| Ok(())).optional()?.is_none() {
                 return Ok(false);
             }
         }
@@ -191,7 +191,8 @@ impl Search<'_> {
             add(few, Some(Source::Trace { high }));
         }
         for &(key, value) in &wanted.fields {
-            let few = self.few("SELECT record_id FROM record_fields WHERE key_id = ?1 AND value = ?2", &[&key, &value])?;
+            let few =
+                self.few("SELECT record_id FROM record_fields WHERE key_id = ?1 AND value = ?2", &[&key, &value])?;
             add(few, Some(Source::Field { key, value: value.to_owned() }));
         }
         if !wanted.any_duration() {
@@ -203,7 +204,7 @@ impl Search<'_> {
 
     /// All the ids that a statement gives, if they are few.
     fn few(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<Option<Vec<i64>>, StoreError> {
-        let mut statement = self.reading.connection.prepare_cached(&format!("{sql} LIMIT {}", FEW + 1))?;
+        let mut statement = self.reading.prepare(&format!("{sql} LIMIT {}", FEW + 1))?;
         let mut rows = statement.query(parameters)?;
         let mut ids = Vec::new();
         while let Some(row) = rows.next()? {
@@ -224,7 +225,7 @@ impl Search<'_> {
                 let sql = "SELECT grade FROM records INDEXED BY records_by_series
                     WHERE series_id = ?1 AND grade >= ?2 ORDER BY grade LIMIT 1";
                 let next = |grade: i64| -> Result<Option<i64>, StoreError> {
-                    let mut statement = self.reading.connection.prepare_cached(sql)?;
+                    let mut statement = self.reading.prepare(sql)?;
                     Ok(statement.query_row((series, grade), |row| row.get(0)).optional()?)
                 };
                 let mut from = grades.next(0);
@@ -289,7 +290,7 @@ impl Search<'_> {
             };
             tried.set(tried.get().saturating_sub(high.saturating_sub(low).saturating_add(1)));
             let reading = self.reading;
-            let mut statement = reading.connection.prepare_cached(sql)?;
+            let mut statement = reading.prepare(sql)?;
             let parameters =
                 (low, high, wanted.min_ns, wanted.max_ns, wanted.since_ns, wanted.until_ns, wanted.outcomes);
             let mut rows = statement.query(parameters)?;
@@ -312,9 +313,9 @@ impl Search<'_> {
     /// Takes the record if it is what is asked for.
     fn look_at(&mut self, id: i64) -> Result<(), StoreError> {
         let wanted = self.wanted;
-        let Some(row) = self.loader.row(self.reading, id)? else { return Ok(()) };
+        let Some(row) = Loader::row(self.reading, id)? else { return Ok(()) };
         if wanted.fits(&row) && wanted.has_fields(self.reading, id)? {
-            let record = self.loader.record(self.reading, row)?;
+            let record = self.loader.record(self.reading, &row)?;
             self.found.push((id, record));
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::model::{
 /// When anything was written last: the present, as far as the file knows it.
 pub(super) fn as_of_ns(reading: &Reading<'_>) -> Result<i64, StoreError> {
     let sql = "SELECT coalesce(max(last_seen_at_ns), 0) FROM instances";
-    Ok(reading.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    Ok(reading.prepare(sql)?.query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn instances(
@@ -39,7 +39,7 @@ pub(super) fn instances(
         let id: i64 = row.get(1)?;
         let mut lost = BTreeMap::new();
         let sql = "SELECT reason, count FROM losses WHERE instance_id = ?1 LIMIT 1000";
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let mut statement = reading.prepare(sql)?;
         let mut losses = statement.query([id])?;
         while let Some(loss) = losses.next()? {
             lost.insert(loss.get(0)?, count(loss.get(1)?));
@@ -161,7 +161,8 @@ pub(super) fn progress(
     let mut runs = Texts::default();
     listing.page(reading, page, |row| {
         let number = |column: usize| -> rusqlite::Result<u64> { Ok(count(row.get(column)?)) };
-        let some = |column: usize| -> rusqlite::Result<Option<u64>> { Ok(row.get::<_, Option<i64>>(column)?.map(count)) };
+        let some =
+            |column: usize| -> rusqlite::Result<Option<u64>> { Ok(row.get::<_, Option<i64>>(column)?.map(count)) };
         let (state, interrupted) = progress_state(row.get_ref(6)?.as_str().unwrap_or_default());
         let progress = ProgressStats {
             id: number(3)?,
@@ -194,11 +195,12 @@ pub(super) fn progress(
 pub(super) fn operation_by_id(reading: &Reading<'_>, id: &str) -> Result<Option<OperationStatus>, StoreError> {
     let sql = "SELECT name, kind, component, outcome, started_at_ns, ended_at_ns, items, bytes, worker, input_bytes,
         output_bytes, steps FROM operations_by_id WHERE id = ?1";
-    let mut statement = reading.connection.prepare_cached(sql)?;
+    let mut statement = reading.prepare(sql)?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let steps: Vec<StepTiming> = serde_json::from_str(&row.get::<_, String>(11)?)
-        .map_err(|_| StoreError::damaged("the steps of an operation by id are no JSON array of the form that they have"))?;
+    let steps: Vec<StepTiming> = serde_json::from_str(&row.get::<_, String>(11)?).map_err(|_| {
+        StoreError::damaged("the steps of an operation by id are no JSON array of the form that they have")
+    })?;
     let started_ns: i64 = row.get(4)?;
     let end_ns = match row.get::<_, Option<i64>>(5)? {
         Some(ended_ns) => ended_ns,

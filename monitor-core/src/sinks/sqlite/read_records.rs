@@ -62,10 +62,10 @@ pub(super) struct Loader {
 
 impl Loader {
     /// `None` if there is no such row any more.
-    pub(super) fn row(&self, reading: &Reading<'_>, id: i64) -> Result<Option<Row>, StoreError> {
+    pub(super) fn row(reading: &Reading<'_>, id: i64) -> Result<Option<Row>, StoreError> {
         let sql = "SELECT instance_id, series_id, outcome, started_at_ns, duration_ns, span_id, parent_span_id, trace_id_high,
             trace_id_low, thread_id, busy_ns, polls, items, bytes, parent_series_id, detail FROM records WHERE id = ?1";
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         Ok(Some(Row {
@@ -88,7 +88,7 @@ impl Loader {
         }))
     }
 
-    pub(super) fn record(&mut self, reading: &Reading<'_>, row: Row) -> Result<StoredRecord, StoreError> {
+    pub(super) fn record(&mut self, reading: &Reading<'_>, row: &Row) -> Result<StoredRecord, StoreError> {
         let damaged = |_| StoreError::damaged("the detail of a record is no JSON object of the form that it has");
         let trace_id = TraceId::new(row.trace_id());
         let detail: Detail = match &row.detail {

@@ -61,8 +61,9 @@ impl Covered {
         let mut newest_end = i64::MIN;
         for (at, step_s) in TIERS.into_iter().enumerate() {
             let end = |direction: &str| -> Result<Option<i64>, StoreError> {
-                let sql = format!("SELECT start_ns FROM rollups WHERE step_s = ?1 ORDER BY start_ns {direction} LIMIT 1");
-                Ok(reading.connection.prepare_cached(&sql)?.query_row([step_s], |row| row.get(0)).optional()?)
+                let sql =
+                    format!("SELECT start_ns FROM rollups WHERE step_s = ?1 ORDER BY start_ns {direction} LIMIT 1");
+                Ok(reading.prepare(&sql)?.query_row([step_s], |row| row.get(0)).optional()?)
             };
             if let (Some(first), Some(last)) = (end("ASC")?, end("DESC")?) {
                 oldest[at] = first;
@@ -104,7 +105,7 @@ fn rows(
 ) -> Result<(), StoreError> {
     let mut read = |sql: &str, parameters: &[&dyn ToSql]| -> Result<(), StoreError> {
         reading.check_deadline()?;
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {
             let (series, run) = (row.get(0)?, row.get(1)?);
@@ -195,11 +196,7 @@ pub(super) fn figures(reading: &Reading<'_>, selection: &Selection) -> Result<Hi
     Ok(HistoryFigures { covered: covered.told, figures: Figures::new(sum, covered.window()) })
 }
 
-pub(super) fn summary(
-    reading: &Reading<'_>,
-    selection: &Selection,
-    limit: u32,
-) -> Result<HistorySummary, StoreError> {
+pub(super) fn summary(reading: &Reading<'_>, selection: &Selection, limit: u32) -> Result<HistorySummary, StoreError> {
     let Some(covered) = Covered::find(reading, &selection.range)? else {
         return Ok(HistorySummary {
             covered: selection.range,
@@ -219,8 +216,10 @@ pub(super) fn summary(
         let SeriesName { name, kind, component, labels } = series_name(reading, series)?;
         named.entry((name, kind, component)).or_default().push((labels, totals));
     }
-    let mut operations: Vec<_> =
-        named.into_iter().map(|((name, kind, component), parts)| operation(&name, &kind, &component, parts, window)).collect();
+    let mut operations: Vec<_> = named
+        .into_iter()
+        .map(|((name, kind, component), parts)| operation(&name, &kind, &component, parts, window))
+        .collect();
     sort_by_total_time(&mut operations);
     let kinds = by_kind(&operations);
     let operations_left_out = operations.len().saturating_sub(limit as usize);
@@ -245,7 +244,9 @@ fn operation(
         return OperationStats::new(identity(Labels::new()), std::mem::take(totals), window);
     }
     let mut sum = Totals::default();
-    parts.iter().for_each(|(_, totals)| sum.merge(totals));
+    for (_, totals) in &parts {
+        sum.merge(totals);
+    }
     let series = parts.into_iter().map(|(labels, totals)| OperationStats::new(identity(labels), totals, window));
     OperationStats::new(identity(Labels::new()), sum, window).with_series(series.collect())
 }
@@ -290,6 +291,7 @@ pub(super) fn series(
         figure.of_sums(counts, [figures.busy_time, figures.self_time, max])
     };
     let starts = (first..).map(|at| from_unix_ns(at.saturating_mul(step_ns)));
-    let points = starts.zip(totals).map(|(start, totals)| SeriesPoint { start, value: value(totals.unwrap_or_default()) });
+    let points =
+        starts.zip(totals).map(|(start, totals)| SeriesPoint { start, value: value(totals.unwrap_or_default()) });
     Ok(Series { figure, step: window, points: points.collect() })
 }

@@ -68,7 +68,7 @@ impl SeriesChoice<'_> {
         }
         conditions.push("true");
         let sql = format!("SELECT id, labels FROM series WHERE {} ORDER BY id", conditions.join(" AND "));
-        let mut statement = reading.connection.prepare_cached(&sql)?;
+        let mut statement = reading.prepare(&sql)?;
         let mut rows = statement.query(&*parameters)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -98,7 +98,7 @@ pub(super) struct SeriesName {
 }
 
 pub(super) fn series_name(reading: &Reading<'_>, id: i64) -> Result<SeriesName, StoreError> {
-    let mut statement = reading.connection.prepare_cached("SELECT name, kind, component, labels FROM series WHERE id = ?1")?;
+    let mut statement = reading.prepare("SELECT name, kind, component, labels FROM series WHERE id = ?1")?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Err(StoreError::damaged("a series is missing that others refer to")) };
     let labels = labels_of(row.get_ref(3)?.as_str().unwrap_or_default())?;
@@ -116,13 +116,17 @@ pub(super) struct Runs {
 
 impl Runs {
     /// `None` when all are meant.
-    pub(super) fn find(reading: &Reading<'_>, run: Option<&str>, service: Option<&str>) -> Result<Option<Runs>, StoreError> {
+    pub(super) fn find(
+        reading: &Reading<'_>,
+        run: Option<&str>,
+        service: Option<&str>,
+    ) -> Result<Option<Runs>, StoreError> {
         if run.is_none() && service.is_none() {
             return Ok(None);
         }
         let sql = "SELECT id, started_at_ns, last_seen_at_ns FROM instances
             WHERE (?1 IS NULL OR run = ?1) AND (?2 IS NULL OR service = ?2) ORDER BY id";
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query((run, service))?;
         let mut runs = Runs { ids: Vec::new(), first_ns: i64::MAX, last_ns: i64::MIN };
         while let Some(row) = rows.next()? {
@@ -155,7 +159,7 @@ impl Texts {
         if let Some(text) = self.known.get(&id) {
             return Ok(text.clone());
         }
-        let mut statement = reading.connection.prepare_cached(sql)?;
+        let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else { return Err(StoreError::damaged("a text is missing that others refer to")) };
         let text: String = row.get(0)?;
@@ -170,7 +174,7 @@ pub(super) const STRING: &str = "SELECT text FROM strings WHERE id = ?1";
 
 /// The id of an interned text; `None` if nothing has it.
 pub(super) fn string_id(reading: &Reading<'_>, text: &str) -> Result<Option<i64>, StoreError> {
-    let mut statement = reading.connection.prepare_cached("SELECT id FROM strings WHERE text = ?1")?;
+    let mut statement = reading.prepare("SELECT id FROM strings WHERE text = ?1")?;
     let mut rows = statement.query([text])?;
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{CachedStatement, Connection};
 
 use super::connection::open_to_read;
 use super::error::StoreError;
@@ -123,9 +123,7 @@ fn connect(path: &Path) -> Result<Connection, HistoryError> {
         connection.set_prepared_statement_cache_capacity(64);
         Ok::<_, StoreError>(connection)
     };
-    open().map_err(|error| {
-        HistoryError::unavailable(format!("{error}; the file is {}", path.display()))
-    })
+    open().map_err(|error| HistoryError::unavailable(format!("{error}; the file is {}", path.display())))
 }
 
 fn answer<T>(
@@ -148,11 +146,18 @@ fn answer<T>(
 
 /// One question being answered.
 pub(super) struct Reading<'a> {
-    pub(super) connection: &'a Connection,
+    connection: &'a Connection,
     until: Instant,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// A statement of which there are few, so that it is compiled once for a connection.
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
+        #[cfg(test)]
+        super::plans::note(self.connection, sql);
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
     /// Fails past the deadline: between statements the progress handler is not asked.
     pub(super) fn check_deadline(&self) -> Result<(), StoreError> {
         if Instant::now() < self.until {

@@ -23,8 +23,8 @@ pub(super) fn edge_of(since_ns: i64, until_ns: i64, oldest: &[i64; TIERS.len()])
     let seconds = until_ns.saturating_sub(since_ns) / SECOND;
     let wanted = match seconds {
         ..=21_600 => 10,
-        ..=259_200 => 60,
-        ..=5_184_000 => 3_600,
+        21_601..=259_200 => 60,
+        259_201..=5_184_000 => 3_600,
         _ => 86_400,
     };
     // Where the finer ones begin with the coarser ones, nothing has been removed of them.
