@@ -1,5 +1,7 @@
 //! What holds for whatever is in a history.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
 mod history_support;
 
 use std::time::Duration;
@@ -123,7 +125,9 @@ fn file_with(records: &[Record]) -> File {
     }
     file.string(1, "key");
     file.sql.execute_batch("BEGIN").unwrap();
-    records.iter().for_each(|record| file.record(record));
+    for record in records {
+        file.record(record);
+    }
     file.sql.execute_batch("COMMIT").unwrap();
     file
 }
@@ -208,7 +212,9 @@ proptest! {
         };
         let mut all = Histogram::new();
         let inside: Vec<_> = calls.iter().filter(|(step, ..)| covers(*step)).collect();
-        inside.iter().for_each(|(_, _, ns)| all.record(*ns));
+        for (_, _, ns) in &inside {
+            all.record(*ns);
+        }
         prop_assert_eq!(&answer.figures.durations, &all);
         prop_assert_eq!(answer.figures.durations.percentile(q), all.percentile(q));
         prop_assert_eq!(answer.figures.started, inside.len() as u64);
@@ -223,7 +229,7 @@ proptest! {
         for step in [3_600, 86_400] {
             let series = history.series(&day, Figure::Calls, Duration::from_secs(step), FIVE).unwrap();
             let sum: f64 = series.points.iter().filter_map(|point| point.value).sum();
-            prop_assert_eq!(sum, summary.total.finished() as f64);
+            prop_assert!((sum - summary.total.finished() as f64).abs() < 0.5);
         }
         let parts: u64 = summary.operations.iter().map(|operation| operation.started).sum();
         prop_assert_eq!(parts, calls.len() as u64);

@@ -122,7 +122,9 @@ impl File {
     /// A row of rollups with calls of these durations, some of them failed.
     pub(crate) fn rollup(&self, step_s: i64, start_ns: i64, series: i64, open: bool, durations: &[u64], failed: u64) {
         let mut histogram = Histogram::new();
-        durations.iter().for_each(|&ns| histogram.record(ns));
+        for &ns in durations {
+            histogram.record(ns);
+        }
         let calls = durations.len() as u64;
         let total: u64 = durations.iter().sum();
         let sql = "INSERT INTO rollups (step_s, start_ns, series_id, instance_id, open, started, succeeded, failed, panicked,
@@ -163,10 +165,10 @@ pub(crate) fn blob(histogram: &Histogram) -> Vec<u8> {
     let mut before = 0;
     let mut put = |mut number: u64| {
         while number >= 128 {
-            blob.push((number & 127) as u8 | 128);
+            blob.push(number.to_le_bytes()[0] | 128);
             number >>= 7;
         }
-        blob.push(number as u8);
+        blob.push(number.to_le_bytes()[0]);
     };
     for bucket in json["buckets"].as_array().unwrap() {
         let (index, count) = (bucket[0].as_u64().unwrap(), bucket[1].as_u64().unwrap());

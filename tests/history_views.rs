@@ -1,5 +1,7 @@
 //! The ready views of a SQLite file.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
 mod history_support;
 
 use std::process::Command;
@@ -122,7 +124,7 @@ fn the_document_names_each_view_and_column_and_no_others() {
         let described: Vec<_> =
             section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned).collect();
         let statement = file.sql.prepare(&format!("SELECT * FROM {view}")).unwrap();
-        let columns: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<_> = statement.column_names().map(str::to_owned).collect();
         assert_eq!(described, columns, "{view}");
     }
     let sections = text.matches("\n## `v_").count();
