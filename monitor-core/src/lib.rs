@@ -82,6 +82,7 @@
 //! | a program that has spans of `tracing` | `tracing::MonitorLayer`, `tracing::TracingEventsBuilder`, `tracing::WithIds` |
 //! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
 //! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
+//! | what was: records, figures and errors of all runs that share a file | [`History`], `SqliteHistory`, [`OperationFilter`], [`Selection`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | everything to a database, a file, another program | [`Sink`], [`MonitorBuilder::sink`], [`Batch`], [`SinkStats`] |
 //! | assertions in your own tests | [`testing`] |
@@ -98,6 +99,7 @@
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `alloc` | no | an allocator that counts the memory which each operation asks for |
+//! | `sqlite` | no | history in a SQLite file; brings `rusqlite` and SQLite itself |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
@@ -131,18 +133,24 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, Distribution,
-    EndedEntity, EntityStats, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figures, Fingerprint,
-    Histogram, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats,
-    OperationRecord, OperationStats, OperationStatus, Outcome, ParseFingerprintError, ParseTraceError, ProgressState,
-    ProgressStats, QueueRecent, QueueStats, Refusal, Rollup, Severity, SinkState, SinkStats, Snapshot, SpanId,
-    StateMachineStats, StateStats, StepTiming, TraceId, TraceParent, TransitionRecord, TransitionStats,
+    ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge,
+    DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity,
+    EntityStats, ErrorFilter, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint,
+    Histogram, HistoryFigures, HistorySummary, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats,
+    MetricValue, MonitorStats, OperationFilter, OperationRecord, OperationStats, OperationStatus, Outcome, Page,
+    PageKey, PageRequest, ParseFingerprintError, ParsePageKeyError, ParseTraceError, ProgressFilter, ProgressState,
+    ProgressStats, QueueRecent, QueueSample, QueueStats, Refusal, Rollup, Selection, Series, SeriesPoint, Severity,
+    SinkState, SinkStats, Snapshot, SortOrder, SpanId, StateMachineStats, StateStats, StepTiming, StoredErrorGroup,
+    StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TraceId, TraceParent, TransitionFilter,
+    TransitionRecord, TransitionStats,
 };
 
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
+    ports::history::History,
+    ports::history_error::HistoryError,
     ports::sink::{Sink, SinkError},
     record::call_site::RecordPolicy,
     record::copies::copies,
@@ -173,6 +181,9 @@ pub use crate::{
     checkpoints::memory::MemoryCheckpoints,
     ports::checkpoints::Checkpoints,
 };
+
+#[cfg(all(feature = "sqlite", not(loom)))]
+pub use crate::sinks::sqlite::reader::SqliteHistory;
 
 #[cfg(all(feature = "metrics", not(loom)))]
 pub use crate::bridges::metrics::MetricsRecorder;

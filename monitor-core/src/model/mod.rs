@@ -17,6 +17,7 @@
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
 //! | `trace` | ids of traces and spans, the header that carries them |
 //! | `instance`, `batch` | one run of a program; what it hands to sinks at once, and how they are doing |
+//! | `history` | what is asked of a history, and what it answers |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
 //! | `refusal` | why a transition of a state machine was not made |
@@ -39,6 +40,7 @@ mod field;
 mod figures;
 mod grid;
 mod histogram;
+pub(crate) mod history;
 mod instance;
 mod kind;
 mod metric;
@@ -75,14 +77,24 @@ pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFin
 pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
+pub use history::{
+    DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, ErrorFilter, Figure,
+    HistoryFigures, HistorySummary, OperationFilter, Page, PageKey, PageRequest, ParsePageKeyError, ProgressFilter,
+    QueueSample, Selection, Series, SeriesPoint, SortOrder, StoredErrorGroup, StoredInstance, StoredProgress,
+    StoredRecord, StoredTransition, TimeRange, TransitionFilter,
+};
 pub use instance::Instance;
 pub use kind::KindStats;
+#[cfg(feature = "sqlite")]
+pub(crate) use kind::by_kind;
 #[cfg(all(test, feature = "metrics"))]
 pub(crate) use metric::example as example_metric;
 #[cfg(feature = "metrics")]
 pub(crate) use metric::sort as sort_metrics;
 pub use metric::{MetricKind, MetricStats, MetricValue};
 pub(crate) use operation::Identity;
+#[cfg(feature = "sqlite")]
+pub(crate) use operation::sort_by_total_time;
 pub use operation::{Labels, OperationStats};
 pub use outcome::Outcome;
 pub use own::MonitorStats;

@@ -85,6 +85,22 @@ pub(crate) mod system_time_ns {
     }
 }
 
+/// `#[serde(with = "optional_system_time_ns")]`: the same for a time that may be missing.
+pub(crate) mod optional_system_time_ns {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option, reason = "serde fixes the signature")]
+    pub(crate) fn serialize<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(super::unix_ns).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(super::from_unix_ns))
+    }
+}
+
 /// `#[serde(with = "float_text")]`: a float as text, `0.25`, `NaN`, `+Inf`, `-Inf`, as Prometheus writes samples in its own
 /// JSON. As a number it would not survive: JSON has none for what is not finite, and many readers round the last digit.
 /// A number is read as well.

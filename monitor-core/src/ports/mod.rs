@@ -2,4 +2,8 @@
 
 #[cfg(feature = "checkpoints")]
 pub(crate) mod checkpoints;
+pub(crate) mod history;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for implementations"))]
+pub(crate) mod history_checks;
+pub(crate) mod history_error;
 pub(crate) mod sink;

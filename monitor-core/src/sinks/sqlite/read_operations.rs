@@ -1,0 +1,323 @@
+//! Individual records by filter: which indexes answer it.
+//!
+//! Whatever is asked for, a page must come quickly, also when nothing fits. So:
+//!
+//! - `record_blocks` tells for each 1,024 records what cannot be in them: other blocks are never looked into.
+//! - Fields, traces and durations that few records have are read from their index at once.
+//! - Otherwise series with grade (outcome and class of duration), what did not succeed, fields and traces are merged and
+//!   intersected id by id (`id_lists`).
+//! - Where nothing of that is asked for, or many series are, records are read in their order, block by block.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use rusqlite::{OptionalExtension, ToSql};
+
+use super::error::StoreError;
+use super::grade::{self, Grades};
+use super::id_lists::{Intersection, List, Place, Source, Union, id_of, place};
+use super::read_blocks::{Blocks, RECORDS};
+use super::read_records::{Loader, Row};
+use super::read_series::{Runs, SeriesChoice, string_id};
+use super::reader::Reading;
+use crate::model::units::to_ns;
+use crate::model::{OperationFilter, Outcome, Page, PageKey, PageRequest, SortOrder, StoredRecord};
+
+/// A property that so few records have is read at once.
+const FEW: usize = 10_000;
+
+/// So few are looked at one by one, whatever else is asked for.
+const VERY_FEW: usize = 500;
+
+/// With more series than that, records in their order are tried first.
+const MANY_SERIES: usize = 8;
+
+/// How many of them.
+const TRIED: i64 = 8 * RECORDS;
+
+/// What is asked for, in the terms of the table.
+pub(super) struct Wanted<'a> {
+    pub(super) since_ns: i64,
+    pub(super) until_ns: i64,
+    pub(super) min_ns: i64,
+    pub(super) max_ns: i64,
+    /// Bits 1 << outcome.
+    pub(super) outcomes: i64,
+    pub(super) series: Option<Vec<i64>>,
+    series_set: HashSet<i64>,
+    pub(super) runs: Option<Runs>,
+    trace: Option<u128>,
+    /// Ids of keys, values.
+    fields: Vec<(i64, &'a str)>,
+}
+
+impl<'a> Wanted<'a> {
+    /// `None` when nothing can fit, because a word of the filter is nowhere in the file.
+    fn new(reading: &Reading<'_>, filter: &'a OperationFilter) -> Result<Option<Wanted<'a>>, StoreError> {
+        let series = SeriesChoice::from(filter).find(reading)?;
+        let runs = Runs::find(reading, filter.run.as_deref(), filter.service.as_deref())?;
+        if series.as_ref().is_some_and(Vec::is_empty) || runs.as_ref().is_some_and(|runs| runs.ids.is_empty()) {
+            return Ok(None);
+        }
+        let mut fields = Vec::with_capacity(filter.fields.len());
+        for (key, value) in &filter.fields {
+            let Some(key) = string_id(reading, key)? else { return Ok(None) };
+            fields.push((key, value.as_str()));
+        }
+        let (since_ns, until_ns) = filter.range.bounds_ns();
+        let ns = |duration| i64::try_from(to_ns(duration)).unwrap_or(i64::MAX);
+        let all = if filter.outcomes.is_empty() { &Outcome::ALL[..] } else { &filter.outcomes[..] };
+        Ok(Some(Wanted {
+            since_ns,
+            until_ns,
+            min_ns: filter.min_duration.map_or(0, ns),
+            max_ns: filter.max_duration.map_or(i64::MAX, ns),
+            outcomes: all.iter().fold(0, |bits, &outcome| bits | 1 << grade::number(outcome)),
+            series_set: series.iter().flatten().copied().collect(),
+            series,
+            runs,
+            trace: filter.trace_id.map(crate::TraceId::get),
+            fields,
+        }))
+    }
+
+    pub(super) fn any_duration(&self) -> bool {
+        self.min_ns <= 0 && self.max_ns == i64::MAX
+    }
+
+    fn may_succeed(&self) -> bool {
+        self.outcomes & 1 != 0
+    }
+
+    /// Whether a row is what is asked for, but for its fields.
+    fn fits(&self, row: &Row) -> bool {
+        (self.since_ns..self.until_ns).contains(&row.started_at_ns)
+            && (self.min_ns..=self.max_ns).contains(&row.duration_ns)
+            && self.outcomes & (1_i64 << (row.outcome & 63)) != 0
+            && (self.series.is_none() || self.series_set.contains(&row.series_id))
+            && self.runs.as_ref().is_none_or(|runs| runs.has(row.instance_id))
+            && self.trace.is_none_or(|trace| row.trace_id() == trace)
+    }
+
+    fn has_fields(&self, reading: &Reading<'_>, id: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM record_fields WHERE key_id = ?1 AND value = ?2 AND record_id = ?3";
+        for (key, value) in &self.fields {
+            if reading.prepare(sql)?.query_row((key, value, id), |_| Ok(())).optional()?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+pub(super) fn operations(
+    reading: &Reading<'_>,
+    filter: &OperationFilter,
+    page: &PageRequest,
+) -> Result<Page<StoredRecord>, StoreError> {
+    let Some(wanted) = Wanted::new(reading, filter)? else { return Ok(Page::empty()) };
+    let blocks = Blocks::find(reading, &wanted)?;
+    let from = match page.after {
+        Some(key) => place(key.id(), page.order).saturating_add(1),
+        None => place(if page.order == SortOrder::NewestFirst { i64::MAX } else { 0 }, page.order),
+    };
+    let mut search = Search {
+        reading,
+        wanted: &wanted,
+        blocks: &blocks,
+        order: page.order,
+        loader: Loader::default(),
+        found: Vec::new(),
+        // One more tells whether there is a next page.
+        enough: page.limit as usize + 1,
+    };
+    search.run(from)?;
+    let mut found = search.found;
+    let next = (found.len() > page.limit as usize).then(|| {
+        found.truncate(page.limit as usize);
+        found.last().map(|(id, _)| PageKey::new(page.order, 0, *id))
+    });
+    Ok(Page { entries: found.into_iter().map(|(_, record)| record).collect(), next: next.flatten() })
+}
+
+struct Search<'a> {
+    reading: &'a Reading<'a>,
+    wanted: &'a Wanted<'a>,
+    blocks: &'a Blocks,
+    order: SortOrder,
+    loader: Loader,
+    found: Vec<(i64, StoredRecord)>,
+    enough: usize,
+}
+
+impl Search<'_> {
+    fn run(&mut self, from: Place) -> Result<(), StoreError> {
+        let (mut unions, fewest) = self.rare_properties()?;
+        let many_series = self.wanted.series.as_ref().is_none_or(|series| series.len() > MANY_SERIES);
+        let mut from = from;
+        if fewest > VERY_FEW {
+            if unions.is_empty() && many_series {
+                let tried = Cell::new(TRIED);
+                match self.in_order(from, &tried)? {
+                    Some(place) => from = place,
+                    None => return Ok(()),
+                }
+            }
+            if let Some(union) = self.by_series_or_outcome()? {
+                unions.push(union);
+            }
+        }
+        if unions.is_empty() {
+            return self.in_order(from, &Cell::new(i64::MAX)).map(|_| ());
+        }
+        self.intersect(unions, from)
+    }
+
+    /// Fields, the trace, and durations that few have; and how many records the rarest of them has, as far as that is known.
+    fn rare_properties(&self) -> Result<(Vec<Union>, usize), StoreError> {
+        let wanted = self.wanted;
+        let mut unions = Vec::new();
+        let mut fewest = usize::MAX;
+        let mut add = |few: Option<Vec<i64>>, otherwise: Option<Source>| match few {
+            Some(ids) => {
+                fewest = fewest.min(ids.len());
+                unions.push(Union::new(vec![List::known(ids, self.order)]));
+            }
+            None => unions.extend(otherwise.map(|source| Union::new(vec![List::new(source)]))),
+        };
+        if let Some(trace) = wanted.trace {
+            let high = ((trace >> 64) as u64).cast_signed();
+            let few = self.few("SELECT id FROM records WHERE trace_id_high = ?1", &[&high])?;
+            add(few, Some(Source::Trace { high }));
+        }
+        for &(key, value) in &wanted.fields {
+            let few =
+                self.few("SELECT record_id FROM record_fields WHERE key_id = ?1 AND value = ?2", &[&key, &value])?;
+            add(few, Some(Source::Field { key, value: value.to_owned() }));
+        }
+        if !wanted.any_duration() {
+            let sql = "SELECT id FROM records INDEXED BY records_by_duration WHERE duration_ns BETWEEN ?1 AND ?2";
+            add(self.few(sql, &[&wanted.min_ns, &wanted.max_ns])?, None);
+        }
+        Ok((unions, fewest))
+    }
+
+    /// All the ids that a statement gives, if they are few.
+    fn few(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<Option<Vec<i64>>, StoreError> {
+        let mut statement = self.reading.prepare(&format!("{sql} LIMIT {}", FEW + 1))?;
+        let mut rows = statement.query(parameters)?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            ids.push(row.get(0)?);
+        }
+        Ok((ids.len() <= FEW).then_some(ids))
+    }
+
+    /// Lists by series and grade, or of what did not succeed; `None` when neither is asked for.
+    fn by_series_or_outcome(&self) -> Result<Option<Union>, StoreError> {
+        let wanted = self.wanted;
+        let grades = Grades::new(wanted.outcomes, wanted.min_ns, wanted.max_ns);
+        let durations = |grade| grades.is_edge(grade).then_some((wanted.min_ns, wanted.max_ns));
+        let mut lists = Vec::new();
+        if let Some(series) = &wanted.series {
+            for &series in series {
+                self.reading.check_deadline()?;
+                let sql = "SELECT grade FROM records INDEXED BY records_by_series
+                    WHERE series_id = ?1 AND grade >= ?2 ORDER BY grade LIMIT 1";
+                let next = |grade: i64| -> Result<Option<i64>, StoreError> {
+                    let mut statement = self.reading.prepare(sql)?;
+                    Ok(statement.query_row((series, grade), |row| row.get(0)).optional()?)
+                };
+                let mut from = grades.next(0);
+                while let Some(grade) = from {
+                    let Some(found) = next(grade)? else { break };
+                    if grades.has(found) {
+                        let durations = durations(found);
+                        lists.push(List::new(Source::Grade { series, grade: found, durations }));
+                    }
+                    from = grades.next(found + 1);
+                }
+            }
+        } else if wanted.may_succeed() {
+            return Ok(None);
+        } else {
+            let mut from = grades.next(0);
+            while let Some(grade) = from {
+                lists.push(List::new(Source::NotSucceeded { grade, durations: durations(grade) }));
+                from = grades.next(grade + 1);
+            }
+        }
+        Ok(Some(Union::new(lists)))
+    }
+
+    fn intersect(&mut self, unions: Vec<Union>, from: Place) -> Result<(), StoreError> {
+        let mut ids = Intersection::new(unions);
+        let mut at = from;
+        let (blocks, order) = (self.blocks, self.order);
+        while self.found.len() < self.enough {
+            let Some(place) = ids.seek(self.reading, order, at, |place| blocks.skip(place, order))? else { break };
+            self.look_at(id_of(place, order))?;
+            at = place.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Reads records in their order, as many as may be tried. Gives the place to go on at, `None` when it is done.
+    fn in_order(&mut self, from: Place, tried: &Cell<i64>) -> Result<Option<Place>, StoreError> {
+        let wanted = self.wanted;
+        // Other conditions are few words, or not for SQL.
+        let sql = match self.order {
+            SortOrder::NewestFirst => {
+                "SELECT id, series_id, instance_id FROM records WHERE id BETWEEN ?1 AND ?2 AND duration_ns BETWEEN ?3 AND ?4
+                 AND started_at_ns >= ?5 AND started_at_ns < ?6 AND (?7 >> outcome) & 1 ORDER BY id DESC"
+            }
+            SortOrder::OldestFirst => {
+                "SELECT id, series_id, instance_id FROM records WHERE id BETWEEN ?1 AND ?2 AND duration_ns BETWEEN ?3 AND ?4
+                 AND started_at_ns >= ?5 AND started_at_ns < ?6 AND (?7 >> outcome) & 1 ORDER BY id"
+            }
+        };
+        let mut at = from;
+        loop {
+            let most = tried.get().div_euclid(RECORDS).max(1);
+            let Some((first, last)) = self.blocks.run(at, self.order, most) else { return Ok(None) };
+            if tried.get() <= 0 {
+                return Ok(Some(at));
+            }
+            self.reading.check_deadline()?;
+            let (low, high) = match self.order {
+                SortOrder::NewestFirst => (id_of(last, self.order), id_of(first, self.order)),
+                SortOrder::OldestFirst => (first, last),
+            };
+            tried.set(tried.get().saturating_sub(high.saturating_sub(low).saturating_add(1)));
+            let reading = self.reading;
+            let mut statement = reading.prepare(sql)?;
+            let parameters =
+                (low, high, wanted.min_ns, wanted.max_ns, wanted.since_ns, wanted.until_ns, wanted.outcomes);
+            let mut rows = statement.query(parameters)?;
+            while let Some(row) = rows.next()? {
+                let runs = wanted.runs.as_ref();
+                if (wanted.series.is_some() && !wanted.series_set.contains(&row.get(1)?))
+                    || runs.is_some_and(|runs| !row.get(2).is_ok_and(|id| runs.has(id)))
+                {
+                    continue;
+                }
+                self.look_at(row.get(0)?)?;
+                if self.found.len() >= self.enough {
+                    return Ok(None);
+                }
+            }
+            at = last.saturating_add(1);
+        }
+    }
+
+    /// Takes the record if it is what is asked for.
+    fn look_at(&mut self, id: i64) -> Result<(), StoreError> {
+        let wanted = self.wanted;
+        let Some(row) = Loader::row(self.reading, id)? else { return Ok(()) };
+        if wanted.fits(&row) && wanted.has_fields(self.reading, id)? {
+            let record = self.loader.record(self.reading, &row)?;
+            self.found.push((id, record));
+        }
+        Ok(())
+    }
+}
