@@ -97,6 +97,7 @@
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `alloc` | no | an allocator that counts the memory which each operation asks for |
+//! | `sqlite` | no | a history in a SQLite file: `SqliteSink`; brings `rusqlite`, which builds SQLite, and `checkpoints` |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
@@ -136,6 +137,8 @@ pub use model::{
     StateMachineStats, StateStats, StepTiming, TraceId, TraceParent, TransitionRecord, TransitionStats,
 };
 
+#[cfg(all(feature = "sqlite", not(loom)))]
+pub use crate::sinks::sqlite::{options::SqliteOptions, sink::SqliteSink};
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},

@@ -181,7 +181,7 @@ impl Histogram {
     }
 
     /// The numbers and counts of the buckets that hold values, ascending.
-    fn cells(&self) -> impl Iterator<Item = (usize, u64)> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (usize, u64)> {
         self.octaves.iter().flat_map(|octave| {
             let counts = octave.counts.iter().enumerate().filter(|&(_, &count)| count > 0);
             counts.map(|(step, &count)| (octave.number * STEPS + step, count))

@@ -16,6 +16,7 @@ enum Kind {
     Foreign,
     Newer { found: usize, known: usize },
     Older { found: usize, known: usize },
+    Damaged(&'static str),
 }
 
 /// What is to be done after an error.
@@ -42,6 +43,20 @@ impl StoreError {
         Self { kind: Kind::Older { found, known } }
     }
 
+    pub(crate) fn damaged(what: &'static str) -> Self {
+        Self { kind: Kind::Damaged(what) }
+    }
+
+    /// Whether what was read cannot be understood.
+    pub(crate) fn is_damaged(&self) -> bool {
+        matches!(self.kind, Kind::Damaged(_))
+    }
+
+    /// Whether a statement was broken off from outside.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        matches!(&self.kind, Kind::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted))
+    }
+
     /// What helps.
     pub(crate) fn cure(&self) -> Cure {
         match &self.kind {
@@ -49,6 +64,7 @@ impl StoreError {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Cure::Replace,
                 _ => Cure::Wait,
             },
+            Kind::Damaged(_) => Cure::Replace,
             Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => Cure::None,
         }
     }
@@ -64,6 +80,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Sqlite(error) => write!(f, "{error}"),
+            Kind::Damaged(what) => f.write_str(what),
             Kind::Foreign => f.write_str(
                 "the file is a database of another program and was not touched; give the monitor a file of its own",
             ),
