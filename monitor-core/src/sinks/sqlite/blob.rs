@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn versions_that_are_not_known_and_numbers_that_are_too_large_are_errors() {
-        for blob in [&[][..], &[2], &[1, 0xFF, 0xFF, 0x7F, 1], &[1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2]] {
+        for blob in
+            [&[][..], &[2], &[1, 0xFF, 0xFF, 0x7F, 1], &[1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2]]
+        {
             assert!(decode(blob).is_err(), "{blob:?}");
         }
     }

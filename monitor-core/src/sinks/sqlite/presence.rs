@@ -30,7 +30,9 @@ impl RunFile {
         let path = run_path(database, run);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
         file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run"),
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run")
+            }
             TryLockError::Error(error) => error,
         })?;
         Ok(RunFile { path, _locked: file })
@@ -126,7 +128,8 @@ fn cut_off_operations(connection: &mut Connection, instance: i64) -> Result<(), 
     {
         let mut ids = Ids::default();
         let mut numbering = write_records::Numbering::new(&transaction, instance)?;
-        let sql = "SELECT span_id, series_id, active_operations.started_at_ns, parent_span_id, coalesce(trace_id_high, 0),
+        let sql =
+            "SELECT span_id, series_id, active_operations.started_at_ns, parent_span_id, coalesce(trace_id_high, 0),
                 CASE WHEN trace_id_high IS NULL THEN 0 ELSE trace_id_low END, thread, last_seen_at_ns
             FROM active_operations JOIN instances ON instances.id = instance_id WHERE instance_id = ?1";
         let mut statement = transaction.prepare(sql)?;

@@ -98,7 +98,9 @@ impl SqliteSink {
             return Err(refuse("the path of the history is empty; give the name of a file".into()));
         }
         if self.path.is_dir() {
-            return Err(refuse(format!("the path of the history, {shown}, is a folder; give the name of a file in it")));
+            return Err(refuse(format!(
+                "the path of the history, {shown}, is a folder; give the name of a file in it"
+            )));
         }
         match self.path.parent() {
             Some(folder) if !folder.is_dir() => {
@@ -151,7 +153,9 @@ impl SqliteSink {
             self.run_file = None;
             let held = RunFile::hold(&self.path, &instance.run);
             self.run_file = Some(held.map_err(|error| {
-                SinkError::again(&Trouble(format!("the file that shows that this run is alive cannot be made: {error}")))
+                SinkError::again(&Trouble(format!(
+                    "the file that shows that this run is alive cannot be made: {error}"
+                )))
             })?);
         }
         Ok(())
@@ -178,7 +182,9 @@ impl SqliteSink {
             ))));
         }
         recovery::set_aside(&self.path).map_err(|why| {
-            SinkError::again(&Trouble(format!("the file of the history is damaged ({error}) and cannot be set aside: {why}")))
+            SinkError::again(&Trouble(format!(
+                "the file of the history is damaged ({error}) and cannot be set aside: {why}"
+            )))
         })?;
         self.replaced = Some(Instant::now());
         self.replacements += 1;
@@ -199,8 +205,7 @@ impl SqliteSink {
     }
 
     fn store(&mut self, batch: &Batch) -> Result<Result<(), StoreError>, SinkError> {
-        let (path, limit, hard) =
-            (self.path.clone(), self.options.wal_limit_bytes, self.options.wal_hard_limit_bytes);
+        let (path, limit, hard) = (self.path.clone(), self.options.wal_limit_bytes, self.options.wal_hard_limit_bytes);
         let folded_until_ns = self.folded_until_ns;
         self.ready()?;
         let Some(session) = &mut self.session else { return Ok(Ok(())) };
@@ -336,7 +341,12 @@ fn is_lock(error: &StoreError) -> bool {
 fn sink_error(error: &StoreError) -> SinkError {
     let for_good = matches!(
         code(error),
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig | ErrorCode::ParameterOutOfRange)
+        Some(
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
+        )
     );
     // The error says itself what its source says.
     let trouble = Trouble(error.to_string());

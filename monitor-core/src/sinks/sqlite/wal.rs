@@ -52,9 +52,9 @@ pub(super) fn wal_bytes(path: &Path) -> u64 {
 
 /// Takes the log over and cuts it to nothing. Returns whether that went.
 pub(super) fn truncate(connection: &Connection, wait: Duration) -> bool {
-    let tried = connection.busy_timeout(wait).and_then(|()| {
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-    });
+    let tried = connection
+        .busy_timeout(wait)
+        .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
     let _ = connection.busy_timeout(BUSY);
     tried.is_ok_and(|busy| busy == 0)
 }

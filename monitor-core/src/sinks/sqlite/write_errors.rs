@@ -70,7 +70,8 @@ fn write_group(connection: &Connection, group: &ErrorGroup) -> Result<i64, Store
 }
 
 fn write_samples(connection: &Connection, instance: i64, group_id: i64, group: &ErrorGroup) -> Result<(), StoreError> {
-    let sql = "INSERT INTO error_samples (group_id, instance_id, seen_at_ns, severity, kind, message, sources, operation,
+    let sql =
+        "INSERT INTO error_samples (group_id, instance_id, seen_at_ns, severity, kind, message, sources, operation,
             span_id, trace_id_high, trace_id_low, location, thread, context, backtrace)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let mut insert = connection.prepare_cached(sql)?;

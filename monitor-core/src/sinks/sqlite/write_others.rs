@@ -18,7 +18,8 @@ pub(super) fn transitions(
     instance: i64,
     transitions: &[MachineTransition],
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO transitions (instance_id, machine_id, entity, from_id, to_id, trigger_id, at_ns, time_in_state_ns)
+    let sql =
+        "INSERT INTO transitions (instance_id, machine_id, entity, from_id, to_id, trigger_id, at_ns, time_in_state_ns)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let mut insert = connection.prepare_cached(sql)?;
     for MachineTransition { machine, transition } in transitions {
@@ -111,7 +112,8 @@ pub(super) fn queues(
             Err(_) => damaged += 1,
         }
         let [enqueued, processed, failed, discarded, requeued, waiting_ns] = before.map(size_back);
-        let sql = "INSERT OR REPLACE INTO queue_samples (start_ns, queue_id, instance_id, depth, in_process, oldest_age_ns,
+        let sql =
+            "INSERT OR REPLACE INTO queue_samples (start_ns, queue_id, instance_id, depth, in_process, oldest_age_ns,
                 enqueued, processed, failed, discarded, requeued, waiting_ns, waiting)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         connection.prepare_cached(sql)?.execute(rusqlite::params![
@@ -148,13 +150,13 @@ pub(super) fn active(
     active: &[ActiveOperation],
 ) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM active_operations WHERE instance_id = ?1")?.execute([instance])?;
-    let sql = "INSERT OR REPLACE INTO active_operations (instance_id, span_id, series_id, started_at_ns, parent_span_id,
+    let sql =
+        "INSERT OR REPLACE INTO active_operations (instance_id, span_id, series_id, started_at_ns, parent_span_id,
             trace_id_high, trace_id_low, thread, state)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let mut insert = connection.prepare_cached(sql)?;
     for operation in active {
-        let series =
-            ids.series_of_any_component(connection, [&operation.name, &operation.kind], &operation.labels)?;
+        let series = ids.series_of_any_component(connection, [&operation.name, &operation.kind], &operation.labels)?;
         let span = id(operation.span_id.map_or(operation.id, SpanId::get));
         let parent = operation.parent.map(id);
         let (trace_high, trace_low) = trace(operation.trace_id, parent.unwrap_or(span));

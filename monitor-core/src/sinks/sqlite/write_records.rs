@@ -161,7 +161,12 @@ fn detail(record: &OperationRecord) -> Result<Option<String>, StoreError> {
     json(&Detail { fields, context, error: error.as_ref(), by_id: by_id.as_ref() }).map(Some)
 }
 
-fn write_fields(connection: &Connection, ids: &mut Ids, number: i64, record: &OperationRecord) -> Result<(), StoreError> {
+fn write_fields(
+    connection: &Connection,
+    ids: &mut Ids,
+    number: i64,
+    record: &OperationRecord,
+) -> Result<(), StoreError> {
     // A field and one of the context may be the same.
     let sql = "INSERT OR IGNORE INTO record_fields (key_id, value, record_id) VALUES (?1, ?2, ?3)";
     let mut insert = connection.prepare_cached(sql)?;

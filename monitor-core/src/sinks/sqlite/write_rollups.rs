@@ -76,7 +76,8 @@ pub(super) fn fold_all(connection: &mut Connection, instance: i64) -> Result<(),
 
 /// Folds some of the steps before that time. Returns whether there may be more.
 fn fold_some(connection: &Connection, instance: i64, until_ns: i64, damaged: &mut u64) -> Result<bool, StoreError> {
-    let sql = "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
+    let sql =
+        "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
             total_ns, self_ns, busy_ns, min_ns, max_ns, durations, start_ns, series_id
         FROM rollups INDEXED BY rollups_open WHERE instance_id = ?1 AND start_ns < ?2 AND open = 1 AND step_s = 10
         ORDER BY start_ns LIMIT ?3";
@@ -109,7 +110,8 @@ fn add_to_coarse(connection: &Connection, fine: Key, delta: &Totals, damaged: &m
 }
 
 fn read(connection: &Connection, key: Key, damaged: &mut u64) -> Result<Option<(Totals, bool)>, StoreError> {
-    let sql = "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
+    let sql =
+        "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
             total_ns, self_ns, busy_ns, min_ns, max_ns, durations, open
         FROM rollups WHERE step_s = ?1 AND start_ns = ?2 AND series_id = ?3 AND instance_id = ?4";
     let mut statement = connection.prepare_cached(sql)?;
@@ -146,7 +148,8 @@ fn totals(row: &Row<'_>, damaged: &mut u64) -> rusqlite::Result<Totals> {
 }
 
 fn put(connection: &Connection, key: Key, open: bool, totals: &Totals) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO rollups (step_s, start_ns, series_id, instance_id, open, started, succeeded, failed,
+    let sql =
+        "INSERT OR REPLACE INTO rollups (step_s, start_ns, series_id, instance_id, open, started, succeeded, failed,
             panicked, cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns,
             max_ns, durations)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
