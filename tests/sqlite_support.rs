@@ -1,5 +1,5 @@
 //! Batches as JSON, and files in folders that vanish.
-#![allow(dead_code, reason = "each suite uses a part of it")]
+#![allow(dead_code, clippy::expect_used, reason = "each suite uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,16 +8,16 @@ use monitor_core::{Batch, Instance, Sink as _, SqliteSink};
 use serde_json::{Value, json};
 
 /// A second of 2023 that begins a day.
-pub const T0: i64 = 1_700_006_400_000_000_000;
+pub(crate) const T0: i64 = 1_700_006_400_000_000_000;
 
-pub const SECOND: i64 = 1_000_000_000;
+pub(crate) const SECOND: i64 = 1_000_000_000;
 
 /// A folder that is removed with all that is in it.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     #[must_use]
-    pub fn new(name: &str) -> Folder {
+    pub(crate) fn new(name: &str) -> Folder {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("sqlite-{name}-{}-{next}", std::process::id()));
@@ -26,13 +26,13 @@ impl Folder {
     }
 
     #[must_use]
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("monitor.db")
     }
 
     /// Names of the files in it, sorted.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).expect("the folder of the test");
         let mut names: Vec<_> =
             entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
@@ -48,7 +48,7 @@ impl Drop for Folder {
 }
 
 #[must_use]
-pub fn instance(run: &str) -> Instance {
+pub(crate) fn instance(run: &str) -> Instance {
     let json = json!({
         "run": run, "service": "api", "host": "here", "program": "test", "pid": 7, "started_at_ns": T0,
     });
@@ -57,7 +57,7 @@ pub fn instance(run: &str) -> Instance {
 
 /// A batch of that moment with some parts replaced.
 #[must_use]
-pub fn batch(at_ns: i64, parts: Value) -> Batch {
+pub(crate) fn batch(at_ns: i64, parts: Value) -> Batch {
     let mut json = json!({
         "at_ns": at_ns, "records": [], "rollups": [], "errors": [], "transitions": [], "progress": [], "queues": [],
         "active": [], "lost": {},
@@ -72,7 +72,7 @@ fn merge(json: &mut Value, parts: Value) {
 }
 
 #[must_use]
-pub fn record(id: u64, name: &str, parts: Value) -> Value {
+pub(crate) fn record(id: u64, name: &str, parts: Value) -> Value {
     let mut json = json!({
         "id": id, "parent": null, "parent_name": null, "trace_id": format!("{:016x}{id:016x}", 77),
         "span_id": format!("{id:016x}"), "parent_span_id": null, "name": name, "kind": "function", "component": "",
@@ -84,9 +84,11 @@ pub fn record(id: u64, name: &str, parts: Value) -> Value {
 }
 
 #[must_use]
-pub fn rollup(name: &str, step_start_ns: i64, durations: &[u64]) -> Value {
+pub(crate) fn rollup(name: &str, step_start_ns: i64, durations: &[u64]) -> Value {
     let mut histogram = monitor_core::Histogram::new();
-    durations.iter().for_each(|&duration| histogram.record(duration));
+    for &duration in durations {
+        histogram.record(duration);
+    }
     let sum: u64 = durations.iter().sum();
     let (min, max) =
         (durations.iter().min().copied().unwrap_or(u64::MAX), durations.iter().max().copied().unwrap_or(0));
@@ -106,7 +108,7 @@ pub fn rollup(name: &str, step_start_ns: i64, durations: &[u64]) -> Value {
 /// # Panics
 /// When it cannot be opened.
 #[must_use]
-pub fn open(path: &Path, run: &str) -> SqliteSink {
+pub(crate) fn open(path: &Path, run: &str) -> SqliteSink {
     let mut sink = SqliteSink::new(path);
     sink.open(&instance(run)).expect("the sink opens");
     sink

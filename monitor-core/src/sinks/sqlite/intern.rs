@@ -117,12 +117,11 @@ impl Ids {
         let sql = "SELECT id FROM series WHERE name = ?1 AND kind = ?2 AND component = ?3 AND labels = ?4";
         let parameters = (name, kind, component, json.as_str());
         let found = connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-        let id = match found {
-            Some(id) => id,
-            None => {
-                let sql = "INSERT INTO series (name, kind, component, labels) VALUES (?1, ?2, ?3, ?4)";
-                connection.prepare_cached(sql)?.insert(parameters)?
-            }
+        let id = if let Some(id) = found {
+            id
+        } else {
+            let sql = "INSERT INTO series (name, kind, component, labels) VALUES (?1, ?2, ?3, ?4)";
+            connection.prepare_cached(sql)?.insert(parameters)?
         };
         self.series.learn(&self.key, id);
         if self.names.get(name.as_bytes()).is_none() {

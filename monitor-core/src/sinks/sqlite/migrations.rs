@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
 
-/// "MoNi" as the file's `application_id`: a file with tables and another one belongs to another program.
+/// `MoNi` as the file's `application_id`: a file with tables and another one belongs to another program.
 pub(crate) const APPLICATION_ID: i32 = 0x4D6F_4E69;
 
 /// Steps from version to version: the first makes version 1 of an empty file.

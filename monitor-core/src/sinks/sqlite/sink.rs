@@ -210,10 +210,10 @@ impl SqliteSink {
         self.ready()?;
         let Some(session) = &mut self.session else { return Ok(Ok(())) };
         // Between the limits there is time: `idle` sees to it.
-        if super::wal::wal_bytes(&path) > hard.max(limit) {
-            if let Some(why) = self.wal.look(session.connection(), &path, limit, hard) {
-                return Err(SinkError::again(&Trouble(why)));
-            }
+        if super::wal::wal_bytes(&path) > hard.max(limit)
+            && let Some(why) = self.wal.look(session.connection(), &path, limit, hard)
+        {
+            return Err(SinkError::again(&Trouble(why)));
         }
         Ok(session.store(batch, folded_until_ns).map(|folded| self.folded_until_ns = folded))
     }
