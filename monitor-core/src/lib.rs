@@ -81,6 +81,7 @@
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | a program that has spans of `tracing` | `tracing::MonitorLayer`, `tracing::TracingEventsBuilder`, `tracing::WithIds` |
 //! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
+//! | a history in a SQLite file | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions` |
 //! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | what was: records, figures and errors of all runs that share a file | [`History`], `SqliteHistory`, [`OperationFilter`], [`Selection`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
@@ -99,7 +100,7 @@
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `alloc` | no | an allocator that counts the memory which each operation asks for |
-//! | `sqlite` | no | history in a SQLite file; brings `rusqlite` and SQLite itself |
+//! | `sqlite` | no | a history in a SQLite file: `SqliteSink`; brings `rusqlite`, which builds SQLite, and `checkpoints` |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]
@@ -145,6 +146,8 @@ pub use model::{
     TransitionRecord, TransitionStats,
 };
 
+#[cfg(all(feature = "sqlite", not(loom)))]
+pub use crate::sinks::sqlite::{options::SqliteOptions, sink::SqliteSink};
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},

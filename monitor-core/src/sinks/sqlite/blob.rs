@@ -60,3 +60,72 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn histograms() -> impl Strategy<Value = Histogram> {
+        let values = prop_oneof![any::<u64>(), 0..100_u64, 1_000..10_000_000_u64];
+        let counts = prop_oneof![1..5_u64, any::<u64>()];
+        prop::collection::vec((values, counts), 0..60).prop_map(|values| {
+            let mut histogram = Histogram::new();
+            values.into_iter().for_each(|(value, count)| histogram.record_n(value, count));
+            histogram
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_histogram_comes_back_the_same(histogram in histograms()) {
+            prop_assert_eq!(decode(&encode(&histogram)).unwrap(), histogram);
+        }
+
+        #[test]
+        fn merging_what_came_back_is_merging(one in histograms(), other in histograms()) {
+            let mut back = decode(&encode(&one)).unwrap();
+            back.merge(&decode(&encode(&other)).unwrap());
+            let mut direct = one;
+            direct.merge(&other);
+            prop_assert_eq!(encode(&back), encode(&direct));
+        }
+
+        #[test]
+        fn any_bytes_are_a_histogram_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut blob = vec![VERSION];
+            blob.extend(&bytes);
+            if let Ok(histogram) = decode(&blob) {
+                prop_assert_eq!(decode(&encode(&histogram)).unwrap(), histogram);
+            }
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn what_is_cut_short_within_a_pair_is_an_error(histogram in histograms()) {
+            let blob = encode(&histogram);
+            if blob.len() > 1 {
+                prop_assert!(decode(&blob[..blob.len() - 1]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_is_documented() {
+        let mut histogram = Histogram::new();
+        assert_eq!(encode(&histogram), [1]);
+        histogram.record_n(3, 300);
+        histogram.record(5);
+        assert_eq!(encode(&histogram), [1, 3, 0xAC, 0x02, 2, 1]);
+    }
+
+    #[test]
+    fn versions_that_are_not_known_and_numbers_that_are_too_large_are_errors() {
+        for blob in
+            [&[][..], &[2], &[1, 0xFF, 0xFF, 0x7F, 1], &[1, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2]]
+        {
+            assert!(decode(blob).is_err(), "{blob:?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::migrations;
 
 /// How long a connection waits for the lock of another one.
-const BUSY: Duration = Duration::from_secs(2);
+pub(super) const BUSY: Duration = Duration::from_secs(2);
 
 /// Bytes that the write-ahead log is cut to when it has been taken over.
 const JOURNAL_SIZE_LIMIT: i64 = 16 << 20;

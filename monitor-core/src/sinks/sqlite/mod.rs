@@ -12,18 +12,26 @@
 //! | `read_rollups`, `spans` | figures of a range; how it is made of steps |
 //! | `paging` | pages of tables that are sorted by a time and an id |
 //! | `read_errors`, `read_others`, `read_dashboard` | groups of errors; runs, transitions, jobs, queues; the first screen |
-
-#![allow(dead_code, reason = "being built")]
+//! | `sink`, `options` | the sink, and what can be set of it |
+//! | `session` | a connection of a running instance: batches, its end |
+//! | `write_*`, `losses` | rows of batches |
+//! | `intern`, `values` | ids of texts and series; numbers as the tables have them |
+//! | `presence` | which runs are alive, and what becomes of those that are not |
+//! | `recovery`, `wal` | damaged, moved and removed files; the size of the log |
 
 mod blob;
 mod connection;
 mod error;
 mod grade;
 mod id_lists;
+mod intern;
+mod losses;
 mod migrations;
+pub(crate) mod options;
 mod paging;
 #[cfg(test)]
 mod plans;
+mod presence;
 mod read_blocks;
 mod read_dashboard;
 mod read_errors;
@@ -33,4 +41,13 @@ mod read_records;
 mod read_rollups;
 mod read_series;
 pub(crate) mod reader;
+mod recovery;
+mod session;
+pub(crate) mod sink;
 mod spans;
+mod values;
+mod wal;
+mod write_errors;
+mod write_others;
+mod write_records;
+mod write_rollups;

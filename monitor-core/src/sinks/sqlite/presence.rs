@@ -1,0 +1,169 @@
+//! Which runs are alive: each holds the lock of a file of its own beside the database.
+//!
+//! The system lets go of a lock when its process ends, however it ends. So a run without an end whose file is missing, or can
+//! be locked, is dead: that is checked, not guessed from times. A child that was forked off holds its parent's lock as
+//! well: a run counts as alive while one of them lives.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::StoreError;
+use super::intern::Ids;
+use super::values::INTERRUPTED;
+use super::{write_records, write_rollups};
+
+/// Runs that are looked at in one go.
+const MOST_RUNS: i64 = 1_000;
+
+/// The file of a living run, and its lock.
+pub(super) struct RunFile {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl RunFile {
+    /// Makes the file and locks it.
+    pub(super) fn hold(database: &Path, run: &str) -> io::Result<RunFile> {
+        let path = run_path(database, run);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run")
+            }
+            TryLockError::Error(error) => error,
+        })?;
+        Ok(RunFile { path, _locked: file })
+    }
+
+    /// Whether nobody has removed it.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Ends the run. A file that cannot be removed does no harm.
+    pub(super) fn remove(self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A run is text from a file; nothing of it may lead elsewhere.
+fn run_path(database: &Path, run: &str) -> PathBuf {
+    let safe: String =
+        run.chars().take(64).map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
+    let mut path = database.as_os_str().to_owned();
+    path.push("-run-");
+    path.push(safe);
+    path.into()
+}
+
+/// A file of a dead run, locked so that nobody else sees to it meanwhile.
+enum Dead {
+    WithFile(RunFile),
+    WithoutFile,
+}
+
+fn dead(database: &Path, run: &str) -> Option<Dead> {
+    let path = run_path(database, run);
+    match OpenOptions::new().write(true).open(&path) {
+        Ok(file) => file.try_lock().is_ok().then(|| Dead::WithFile(RunFile { path, _locked: file })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Dead::WithoutFile),
+        // It cannot be known: then it is not said.
+        Err(_) => None,
+    }
+}
+
+/// Marks what belongs to dead runs as interrupted. Returns how many runs that were.
+pub(super) fn bury_dead(connection: &mut Connection, database: &Path, mine: i64) -> Result<usize, StoreError> {
+    let unended: Vec<(i64, String)> = {
+        let sql = "SELECT id, run FROM instances WHERE ended_at_ns IS NULL AND id <> ?1 ORDER BY id LIMIT ?2";
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map((mine, MOST_RUNS), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let mut buried = 0;
+    for (instance, run) in unended {
+        let Some(dead) = dead(database, &run) else { continue };
+        cut_off(connection, instance)?;
+        // What another process, or another run of this one, begun by this one nobody ends any more.
+        connection.execute(
+            "UPDATE operations_by_id SET outcome = ?2, ended_at_ns = max(started_at_ns,
+                (SELECT last_seen_at_ns FROM instances WHERE id = ?1)) WHERE begun_by = ?1 AND outcome IS NULL",
+            (instance, INTERRUPTED),
+        )?;
+        end(connection, instance, "interrupted")?;
+        if let Dead::WithFile(file) = dead {
+            file.remove();
+        }
+        buried += 1;
+    }
+    Ok(buried)
+}
+
+/// What runs in an instance that does not go on becomes interrupted, and its rollups are folded. In small transactions, each
+/// of which may be the last one and is not made twice.
+pub(super) fn cut_off(connection: &mut Connection, instance: i64) -> Result<(), StoreError> {
+    cut_off_operations(connection, instance)?;
+    connection.execute(
+        "UPDATE progress SET state = 'interrupted' WHERE instance_id = ?1 AND state IN ('running', 'stalled')",
+        [instance],
+    )?;
+    write_rollups::fold_all(connection, instance)
+}
+
+/// The last thing that is written of an instance.
+pub(super) fn end(connection: &Connection, instance: i64, how: &str) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE instances SET ended = ?2, ended_at_ns = last_seen_at_ns WHERE id = ?1 AND ended IS NULL",
+        (instance, how),
+    )?;
+    Ok(())
+}
+
+/// Operations that ran become records: how long they ran is known up to when the instance was seen last.
+fn cut_off_operations(connection: &mut Connection, instance: i64) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut ids = Ids::default();
+        let mut numbering = write_records::Numbering::new(&transaction, instance)?;
+        let sql =
+            "SELECT span_id, series_id, active_operations.started_at_ns, parent_span_id, coalesce(trace_id_high, 0),
+                CASE WHEN trace_id_high IS NULL THEN 0 ELSE trace_id_low END, thread, last_seen_at_ns
+            FROM active_operations JOIN instances ON instances.id = instance_id WHERE instance_id = ?1";
+        let mut statement = transaction.prepare(sql)?;
+        let mut insert = transaction.prepare(write_records::INSERT)?;
+        let mut rows = statement.query([instance])?;
+        while let Some(row) = rows.next()? {
+            let (started_at, last_seen): (i64, i64) = (row.get(2)?, row.get(7)?);
+            let took = last_seen.saturating_sub(started_at).max(0);
+            let thread: Option<String> = row.get(6)?;
+            let thread = thread.map(|thread| ids.string(&transaction, &thread)).transpose()?;
+            let number = numbering.number(&transaction, (started_at, took), INTERRUPTED)?;
+            insert.execute(rusqlite::params![
+                number,
+                instance,
+                row.get::<_, i64>(1)?,
+                INTERRUPTED,
+                started_at,
+                took,
+                row.get::<_, i64>(0)?,
+                row.get::<_, Option<i64>>(3)?,
+                row.get::<_, i64>(4)?,
+                row.get::<_, Option<i64>>(5)?,
+                thread,
+                None::<i64>,
+                0,
+                0,
+                0,
+                None::<i64>,
+                None::<String>,
+            ])?;
+        }
+        numbering.finish(&transaction)?;
+    }
+    transaction.execute("DELETE FROM active_operations WHERE instance_id = ?1", [instance])?;
+    transaction.commit()?;
+    Ok(())
+}

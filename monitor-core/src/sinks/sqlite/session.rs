@@ -1,0 +1,138 @@
+//! A connection of a running instance.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::error::StoreError;
+use super::intern::Ids;
+use super::recovery::FileIdentity;
+use super::write_others::{self, ActiveSet};
+use super::{losses, presence, wal, write_errors, write_records, write_rollups};
+use crate::model::units::unix_ns;
+use crate::model::{Batch, Instance};
+
+/// Statements kept ready: more than there are.
+const STATEMENTS: usize = 64;
+
+/// How long the end of an instance waits for readers before it leaves the log as it is.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
+/// A connection, the instance that it writes for, and what it knows of the file.
+pub(super) struct Session {
+    connection: Connection,
+    instance: i64,
+    ids: Ids,
+    identity: Option<FileIdentity>,
+    /// What `active_operations` has of this instance, if that is known.
+    active: Option<ActiveSet>,
+}
+
+impl Session {
+    /// Registers the instance, also when it is there already.
+    pub(super) fn begin(
+        mut connection: Connection,
+        path: &Path,
+        instance: &Instance,
+        replacements: u64,
+    ) -> Result<Session, StoreError> {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let identity = FileIdentity::of(path);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let started_ns = unix_ns(instance.started_at);
+        // Whoever took it for dead was wrong: its file was removed by somebody.
+        let sql = "INSERT INTO instances (run, service, host, program, pid, started_at_ns, last_seen_at_ns)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+            ON CONFLICT (run) DO UPDATE SET ended = NULL, ended_at_ns = NULL RETURNING id";
+        let Instance { run, service, host, program, pid, .. } = instance;
+        let id = transaction.query_row(sql, (run, service, host, program, pid, started_ns), |row| row.get(0))?;
+        if replacements > 0 {
+            losses::add(&transaction, id, "damaged file set aside", replacements)?;
+        }
+        transaction.commit()?;
+        Ok(Session { connection, instance: id, ids: Ids::default(), identity, active: None })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn identity(&self) -> Option<FileIdentity> {
+        self.identity
+    }
+
+    /// Whether the file that is open is the one at that path.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.identity.is_some() && self.identity == FileIdentity::of(path)
+    }
+
+    /// Stores a batch, all of it or nothing. Returns the beginning of the first step that is not folded.
+    pub(super) fn store(&mut self, batch: &Batch, folded_until_ns: i64) -> Result<i64, StoreError> {
+        let active = write_others::active_set(&batch.active);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let same_active = self.active.as_ref() == Some(&active);
+        let stored = put(&transaction, &mut self.ids, self.instance, batch, folded_until_ns, same_active)
+            .and_then(|folded| transaction.commit().map_err(StoreError::from).map(|()| folded));
+        if stored.is_ok() {
+            self.ids.commit();
+            self.active = Some(active);
+        } else {
+            self.ids.roll_back();
+        }
+        stored
+    }
+
+    /// Says that the instance is alive.
+    pub(super) fn sign(&mut self, now_ns: i64) -> Result<(), StoreError> {
+        sign(&self.connection, self.instance, now_ns)
+    }
+
+    pub(super) fn bury_dead(&mut self, path: &Path) -> Result<(), StoreError> {
+        presence::bury_dead(&mut self.connection, path, self.instance).map(drop)
+    }
+
+    /// Ends the instance, and takes the log over.
+    pub(super) fn end(&mut self) -> Result<(), StoreError> {
+        self.active = None;
+        presence::cut_off(&mut self.connection, self.instance)?;
+        presence::end(&self.connection, self.instance, "shutdown")?;
+        // A reader that is in the way does no harm: whoever opens the file next takes it over.
+        wal::truncate(&self.connection, LAST_WAIT);
+        Ok(())
+    }
+}
+
+fn sign(connection: &Connection, instance: i64, now_ns: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE instances SET last_seen_at_ns = max(last_seen_at_ns, ?2), ended = NULL, ended_at_ns = NULL
+        WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute((instance, now_ns))?;
+    Ok(())
+}
+
+fn put(
+    transaction: &Transaction<'_>,
+    ids: &mut Ids,
+    instance: i64,
+    batch: &Batch,
+    folded_until_ns: i64,
+    same_active: bool,
+) -> Result<i64, StoreError> {
+    ids.check(transaction)?;
+    let at_ns = unix_ns(batch.at);
+    sign(transaction, instance, at_ns)?;
+    // First, for the series of those that run and are named as parents.
+    let folded = write_rollups::write(transaction, ids, instance, &batch.rollups, folded_until_ns)?;
+    write_records::write(transaction, ids, instance, &batch.records)?;
+    write_errors::write(transaction, instance, &batch.errors)?;
+    write_others::transitions(transaction, ids, instance, &batch.transitions)?;
+    write_others::progress(transaction, instance, at_ns, &batch.progress)?;
+    write_others::queues(transaction, ids, instance, at_ns, &batch.queues)?;
+    if !same_active {
+        write_others::active(transaction, ids, instance, &batch.active)?;
+    }
+    for (reason, &count) in &batch.lost {
+        losses::add(transaction, instance, reason, count)?;
+    }
+    Ok(folded)
+}

@@ -1,0 +1,185 @@
+//! Rollups: deltas added to steps of 10 s, and those folded into longer ones when they are over.
+//!
+//! At every commit the rows of 60, 3,600 and 86,400 s and the open rows of 10 s are together everything that came.
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+
+use super::error::StoreError;
+use super::intern::Ids;
+use super::values::{floor_to, size, size_back};
+use super::{blob, losses};
+use crate::model::units::unix_ns;
+use crate::model::{Rollup, Totals};
+
+/// Seconds of the steps that batches bring.
+const FINE_S: i64 = 10;
+
+/// Seconds of the steps that they are folded into.
+const COARSE_S: [i64; 3] = [60, 3_600, 86_400];
+
+/// Rows that are folded at once when they are no part of a batch.
+const AT_ONCE: usize = 256;
+
+/// Which row.
+#[derive(Clone, Copy)]
+struct Key {
+    step_s: i64,
+    start_ns: i64,
+    series: i64,
+    instance: i64,
+}
+
+/// Adds what came. Returns the beginning of the first step that is not folded.
+pub(super) fn write(
+    connection: &Connection,
+    ids: &mut Ids,
+    instance: i64,
+    rollups: &[Rollup],
+    folded_until_ns: i64,
+) -> Result<i64, StoreError> {
+    let mut damaged = 0;
+    for rollup in rollups {
+        let series = ids.series(connection, [&rollup.name, &rollup.kind, &rollup.component], &rollup.labels)?;
+        let start_ns = floor_to(unix_ns(rollup.step_start), FINE_S);
+        let fine = Key { step_s: FINE_S, start_ns, series, instance };
+        let stored = read(connection, fine, &mut damaged)?;
+        let open = stored.as_ref().map_or(start_ns >= folded_until_ns, |(_, open)| *open);
+        let mut totals = stored.map_or_else(Totals::default, |(totals, _)| totals);
+        totals.merge(&rollup.totals);
+        put(connection, fine, open, &totals)?;
+        if !open {
+            add_to_coarse(connection, fine, &rollup.totals, &mut damaged)?;
+        }
+    }
+    let newest = rollups.iter().map(|rollup| floor_to(unix_ns(rollup.step_start), FINE_S)).max();
+    let until = newest.unwrap_or(i64::MIN).max(folded_until_ns);
+    if until > folded_until_ns {
+        while fold_some(connection, instance, until, &mut damaged)? {}
+    }
+    note_damage(connection, instance, damaged)?;
+    Ok(until)
+}
+
+/// Folds everything that an instance has left open, in small transactions.
+pub(super) fn fold_all(connection: &mut Connection, instance: i64) -> Result<(), StoreError> {
+    loop {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut damaged = 0;
+        let more = fold_some(&transaction, instance, i64::MAX, &mut damaged)?;
+        note_damage(&transaction, instance, damaged)?;
+        transaction.commit()?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Folds some of the steps before that time. Returns whether there may be more.
+fn fold_some(connection: &Connection, instance: i64, until_ns: i64, damaged: &mut u64) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
+            total_ns, self_ns, busy_ns, min_ns, max_ns, durations, start_ns, series_id
+        FROM rollups INDEXED BY rollups_open WHERE instance_id = ?1 AND start_ns < ?2 AND open = 1 AND step_s = 10
+        ORDER BY start_ns LIMIT ?3";
+    let mut fine = Vec::with_capacity(AT_ONCE);
+    {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((instance, until_ns, size(AT_ONCE as u64)))?;
+        while let Some(row) = rows.next()? {
+            let key = Key { step_s: FINE_S, start_ns: row.get(16)?, series: row.get(17)?, instance };
+            fine.push((key, totals(row, damaged)?));
+        }
+    }
+    let sql = "UPDATE rollups SET open = 0 WHERE step_s = ?1 AND start_ns = ?2 AND series_id = ?3 AND instance_id = ?4";
+    let mut close = connection.prepare_cached(sql)?;
+    for (key, totals) in &fine {
+        add_to_coarse(connection, *key, totals, damaged)?;
+        close.execute((key.step_s, key.start_ns, key.series, key.instance))?;
+    }
+    Ok(fine.len() == AT_ONCE)
+}
+
+fn add_to_coarse(connection: &Connection, fine: Key, delta: &Totals, damaged: &mut u64) -> Result<(), StoreError> {
+    for step_s in COARSE_S {
+        let key = Key { step_s, start_ns: floor_to(fine.start_ns, step_s), ..fine };
+        let mut sum = read(connection, key, damaged)?.map_or_else(Totals::default, |(totals, _)| totals);
+        sum.merge(delta);
+        put(connection, key, false, &sum)?;
+    }
+    Ok(())
+}
+
+fn read(connection: &Connection, key: Key, damaged: &mut u64) -> Result<Option<(Totals, bool)>, StoreError> {
+    let sql =
+        "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
+            total_ns, self_ns, busy_ns, min_ns, max_ns, durations, open
+        FROM rollups WHERE step_s = ?1 AND start_ns = ?2 AND series_id = ?3 AND instance_id = ?4";
+    let mut statement = connection.prepare_cached(sql)?;
+    let parameters = (key.step_s, key.start_ns, key.series, key.instance);
+    let found = statement.query_row(parameters, |row| Ok((totals(row, damaged)?, row.get::<_, i64>(16)? != 0)));
+    Ok(found.optional()?)
+}
+
+/// The sums of a row. A histogram that cannot be read counts as empty: the other sums are still true.
+fn totals(row: &Row<'_>, damaged: &mut u64) -> rusqlite::Result<Totals> {
+    let sum = |column: usize| row.get(column).map(size_back);
+    let histogram = blob::decode(row.get_ref(15)?.as_blob().unwrap_or_default()).unwrap_or_else(|_| {
+        *damaged += 1;
+        crate::model::Histogram::new()
+    });
+    Ok(Totals {
+        started: sum(0)?,
+        succeeded: sum(1)?,
+        failed: sum(2)?,
+        panicked: sum(3)?,
+        cancelled: sum(4)?,
+        items: sum(5)?,
+        bytes: sum(6)?,
+        allocations: sum(7)?,
+        allocated_bytes: sum(8)?,
+        polls: sum(9)?,
+        total_ns: sum(10)?,
+        self_ns: row.get(11)?,
+        busy_ns: sum(12)?,
+        min_ns: row.get::<_, Option<i64>>(13)?.map_or(u64::MAX, size_back),
+        max_ns: row.get::<_, Option<i64>>(14)?.map_or(0, size_back),
+        histogram,
+    })
+}
+
+fn put(connection: &Connection, key: Key, open: bool, totals: &Totals) -> Result<(), StoreError> {
+    let sql =
+        "INSERT OR REPLACE INTO rollups (step_s, start_ns, series_id, instance_id, open, started, succeeded, failed,
+            panicked, cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns,
+            max_ns, durations)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+    let timed = !totals.histogram.is_empty();
+    connection.prepare_cached(sql)?.execute(rusqlite::params![
+        key.step_s,
+        key.start_ns,
+        key.series,
+        key.instance,
+        i64::from(open),
+        size(totals.started),
+        size(totals.succeeded),
+        size(totals.failed),
+        size(totals.panicked),
+        size(totals.cancelled),
+        size(totals.items),
+        size(totals.bytes),
+        size(totals.allocations),
+        size(totals.allocated_bytes),
+        size(totals.polls),
+        size(totals.total_ns),
+        totals.self_ns,
+        size(totals.busy_ns),
+        timed.then(|| size(totals.min_ns)),
+        timed.then(|| size(totals.max_ns)),
+        blob::encode(&totals.histogram),
+    ])?;
+    Ok(())
+}
+
+fn note_damage(connection: &Connection, instance: i64, damaged: u64) -> Result<(), StoreError> {
+    if damaged == 0 { Ok(()) } else { losses::add(connection, instance, "damaged histogram", damaged) }
+}

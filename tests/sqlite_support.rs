@@ -1,0 +1,115 @@
+//! Batches as JSON, and files in folders that vanish.
+#![allow(dead_code, clippy::expect_used, reason = "each suite uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use monitor_core::{Batch, Instance, Sink as _, SqliteSink};
+use serde_json::{Value, json};
+
+/// A second of 2023 that begins a day.
+pub(crate) const T0: i64 = 1_700_006_400_000_000_000;
+
+pub(crate) const SECOND: i64 = 1_000_000_000;
+
+/// A folder that is removed with all that is in it.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    #[must_use]
+    pub(crate) fn new(name: &str) -> Folder {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sqlite-{name}-{}-{next}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Folder(path)
+    }
+
+    #[must_use]
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.join("monitor.db")
+    }
+
+    /// Names of the files in it, sorted.
+    #[must_use]
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("the folder of the test");
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[must_use]
+pub(crate) fn instance(run: &str) -> Instance {
+    let json = json!({
+        "run": run, "service": "api", "host": "here", "program": "test", "pid": 7, "started_at_ns": T0,
+    });
+    serde_json::from_value(json).expect("an instance")
+}
+
+/// A batch of that moment with some parts replaced.
+#[must_use]
+pub(crate) fn batch(at_ns: i64, parts: Value) -> Batch {
+    let mut json = json!({
+        "at_ns": at_ns, "records": [], "rollups": [], "errors": [], "transitions": [], "progress": [], "queues": [],
+        "active": [], "lost": {},
+    });
+    merge(&mut json, parts);
+    serde_json::from_value(json).expect("a batch")
+}
+
+fn merge(json: &mut Value, parts: Value) {
+    let (Value::Object(json), Value::Object(parts)) = (json, parts) else { return };
+    json.extend(parts);
+}
+
+#[must_use]
+pub(crate) fn record(id: u64, name: &str, parts: Value) -> Value {
+    let mut json = json!({
+        "id": id, "parent": null, "parent_name": null, "trace_id": format!("{:016x}{id:016x}", 77),
+        "span_id": format!("{id:016x}"), "parent_span_id": null, "name": name, "kind": "function", "component": "",
+        "labels": {}, "outcome": "success", "started_at_ns": T0, "duration_ns": 1_000, "busy_time_ns": null,
+        "polls": 0, "items": 0, "bytes": 0, "fields": [], "context": [], "error": null, "thread": "main",
+    });
+    merge(&mut json, parts);
+    json
+}
+
+#[must_use]
+pub(crate) fn rollup(name: &str, step_start_ns: i64, durations: &[u64]) -> Value {
+    let mut histogram = monitor_core::Histogram::new();
+    for &duration in durations {
+        histogram.record(duration);
+    }
+    let sum: u64 = durations.iter().sum();
+    let (min, max) =
+        (durations.iter().min().copied().unwrap_or(u64::MAX), durations.iter().max().copied().unwrap_or(0));
+    json!({
+        "name": name, "kind": "function", "component": "", "labels": {}, "step_start_ns": step_start_ns,
+        "figures": {
+            "started": durations.len(), "succeeded": durations.len(), "failed": 0, "panicked": 0, "cancelled": 0,
+            "items": 2 * durations.len(), "bytes": 0, "polls": 0, "total_time_ns": sum, "self_time_ns": sum,
+            "busy_time_ns": 0, "durations": histogram, "window_ns": 10 * SECOND, "in_flight": 0,
+            "min_time_ns": min, "max_time_ns": max,
+        },
+    })
+}
+
+/// A sink that is open.
+///
+/// # Panics
+/// When it cannot be opened.
+#[must_use]
+pub(crate) fn open(path: &Path, run: &str) -> SqliteSink {
+    let mut sink = SqliteSink::new(path);
+    sink.open(&instance(run)).expect("the sink opens");
+    sink
+}
