@@ -20,8 +20,11 @@ use crate::model::{
     TimeRange, Totals, by_kind, sort_by_total_time,
 };
 
-/// With more series than that, all rows of a time are read and the others passed over.
-const FEW_SERIES: usize = 32;
+/// From so many series on, all rows of a time are read and the others passed over.
+const FEW_SERIES: usize = 16;
+
+/// From so many series on, they are not written down in a statement.
+const MANY_SERIES: usize = 2_000;
 
 const COLUMNS: &str = "series_id, instance_id, start_ns, started, succeeded, failed, panicked, cancelled, items, bytes,
     allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns, durations";
@@ -41,8 +44,10 @@ impl Chosen {
         Ok(Chosen { series, set, runs })
     }
 
-    fn is_all(&self) -> bool {
-        self.series.is_none() && self.runs.is_none()
+    /// Whether SQL alone can tell which rows are meant, and there are many.
+    fn may_be_added_up(&self) -> bool {
+        self.runs.is_none()
+            && self.series.as_ref().is_none_or(|series| (FEW_SERIES..MANY_SERIES).contains(&series.len()))
     }
 
     fn has(&self, series: i64, run: i64) -> bool {
@@ -136,7 +141,7 @@ fn rows(
     rows_of(reading, chosen, span, COLUMNS, "", take)
 }
 
-/// The same with columns that stand for those, and with what comes last in the statement.
+/// The same with columns that stand for those, and with what comes after the time in the statement.
 fn rows_of(
     reading: &Reading<'_>,
     chosen: &Chosen,
@@ -158,7 +163,7 @@ fn rows_of(
         Ok(())
     };
     match &chosen.series {
-        Some(few) if few.len() <= FEW_SERIES => {
+        Some(few) if few.len() < FEW_SERIES => {
             let sql = format!(
                 "SELECT {columns} FROM rollups INDEXED BY rollups_by_series
                  WHERE series_id = ?1 AND step_s = ?2 AND start_ns >= ?3 AND start_ns < ?4{grouped}"
@@ -303,7 +308,7 @@ pub(super) fn series(
     since_ns: i64,
     until_ns: i64,
 ) -> Result<Series, StoreError> {
-    let chosen = Chosen::find(reading, selection)?;
+    let mut chosen = Chosen::find(reading, selection)?;
     let step_ns = step_s * SECOND;
     let first = since_ns.div_euclid(step_ns);
     let last = until_ns.saturating_sub(1).div_euclid(step_ns);
@@ -323,8 +328,15 @@ pub(super) fn series(
         let totals = totals.get_or_insert_with(Totals::default);
         if with_histogram { add(totals, row) } else { add_sums(totals, row) }
     };
-    match added_up(figure).filter(|_| chosen.is_all()) {
-        Some(columns) => rows_of(reading, &chosen, span, &columns, " GROUP BY start_ns", &mut take)?,
+    match added_up(figure).filter(|_| chosen.may_be_added_up()) {
+        Some(columns) => {
+            let these = chosen.series.take().map(|series| {
+                let ids: Vec<_> = series.iter().map(i64::to_string).collect();
+                format!(" AND series_id IN ({})", ids.join(","))
+            });
+            let grouped = format!("{} GROUP BY start_ns", these.unwrap_or_default());
+            rows_of(reading, &chosen, span, &columns, &grouped, &mut take)?;
+        }
         None => rows(reading, &chosen, span, &mut take)?,
     }
     let window = Duration::from_nanos(step_ns.unsigned_abs());
