@@ -55,8 +55,12 @@ fits() {
 echo "building the examples"
 cargo build --quiet --release -p examples -p services --examples || exit 1
 
+# The history of the first run is what the second one compares itself with.
+mkdir "$work/tmp"
+export TMPDIR="$work/tmp"
 run 0 quickstart
-fits 56
+fits 62
+has out '^history: kept in .*/monitor-quickstart.db; a second run compares itself with this one$'
 has out '^[0-9.]+ m?s · 10 operations, .* 0 active$'
 for name in work index_file collect count_words hash; do row "quickstart::indexer::$name" '[0-9,]+' '([0-9]+)?'; done
 row quickstart::walk::walk 1
@@ -76,6 +80,19 @@ has out '^Error in read +1 .* new +No such file or directory '
 has out '^failed: .*/deleted.txt: cannot be read: '
 has out '^failed: .*/latin-1.txt: is not UTF-8 text: invalid utf-8 '
 has out '^next: '
+run 0 quickstart
+fits 68
+has out '^this run / last run, from .*/monitor-quickstart.db$'
+has out '^index +1 / 1 +[0-9.]+(µs|ms|s) / [0-9.]+(µs|ms|s) +0 / 0$'
+has out '^quickstart::indexer::index_file +([0-9]+) / \1 .* 2 / 2$'
+run 0 history
+has out '^2 runs, 0 of them interrupted$'
+has out '^  quickstart::indexer::work +4 calls +[0-9.]+ms p50 +[0-9.]+ms p99  ·+[▁▂▃▄▅▆▇█]+·*$'
+has out '^  quickstart::indexer::index_file +[0-9.]+(µs|ms) +[0-9]+ s ago  [0-9a-f]{32}  (cannot be read|is not UTF-8 text)$'
+has out '^ +2 × .*IndexError in quickstart::indexer::index_file: cannot be read: '
+run 1 history "$work/nowhere.db"
+has err '^history: .*/nowhere.db: '
+run 2 history "$TMPDIR/monitor-quickstart.db" many
 
 # A backup that is killed half-way, and the next run that copies only the rest. One file cannot be read: a link that leads
 # nowhere.

@@ -5,12 +5,15 @@
 //! cargo run --release --example quickstart [PATH]
 //! ```
 //!
-//! The tracked code is in `quickstart/indexer.rs` and `quickstart/walk.rs`. Nothing is set up: `monitor()` works from
-//! the first call on. A file is read into memory as a whole.
+//! The tracked code is in `quickstart/indexer.rs` and `quickstart/walk.rs`. `monitor()` works from the first call on; what
+//! is set up in `main` is its history, in a file among the temporary ones, with which a second run compares itself with the
+//! first. A file is read into memory as a whole.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod active;
+#[path = "quickstart/history.rs"]
+mod history;
 #[path = "quickstart/indexer.rs"]
 mod indexer;
 #[path = "quickstart/mailbox.rs"]
@@ -26,11 +29,12 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, io, thread};
 
 use indexer::{Work, index};
-use monitor_core::monitor;
 use monitor_core::terminal::Bars;
+use monitor_core::{Installed, Monitor, monitor};
 use trouble::Trouble;
 use walk::walk;
 
@@ -52,7 +56,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&root) {
+    let installed = Monitor::builder().service(history::SERVICE).sqlite(history::path()).install();
+    let installed = match installed {
+        Ok(installed) => installed,
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(&root, &installed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("quickstart: {}: {error}", root.display());
@@ -81,7 +93,7 @@ fn root(mut arguments: Vec<OsString>) -> Result<Option<PathBuf>, String> {
     }
 }
 
-fn run(root: &Path) -> io::Result<()> {
+fn run(root: &Path, installed: &Installed) -> io::Result<()> {
     let mut files = walk(root)?;
     let (_trouble, paths) = Trouble::make()?;
     files.extend(paths);
@@ -95,6 +107,12 @@ fn run(root: &Path) -> io::Result<()> {
 
     let mut out = String::new();
     screen::write(&mut out, (root, threads), &index, &work).map_err(io::Error::other)?;
+    // What this run did is in the file when it is asked for.
+    installed.shutdown(Duration::from_secs(10)).map_err(io::Error::other)?;
+    history::write(&mut out).map_err(|error| io::Error::other(error.to_string()))?;
+    out.push_str(
+        "\nnext: the code is in examples/quickstart/indexer.rs, the first steps for your own are in README.md\n",
+    );
     match io::stdout().write_all(out.as_bytes()) {
         // Whoever reads has seen enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -32,10 +32,7 @@ pub(crate) fn write(out: &mut impl Write, (root, threads): (&Path, usize), index
         writeln!(out, "\nhalf-way, with {} files done, there ran", done.half())?;
         active::write(out, then)?;
     }
-    writeln!(
-        out,
-        "\nnext: the code is in examples/quickstart/indexer.rs, the first steps for your own are in README.md"
-    )
+    Ok(())
 }
 
 /// One operation by its label. `{:#}` of a snapshot has the whole table with each label set.

@@ -81,10 +81,10 @@
 //! | in which state each thing is | [`StateMachine`], [`StateMachineBuilder`], [`MonitorState`](trait@MonitorState), [`Entity`], [`StateMachineStats`] |
 //! | a program that has spans of `tracing` | `tracing::MonitorLayer`, `tracing::TracingEventsBuilder`, `tracing::WithIds` |
 //! | counters, gauges and histograms of your own, by the `metrics` facade | `MetricsRecorder`, [`MetricStats`], [`Distribution`] |
-//! | a history in a SQLite file | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions` |
 //! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | what was: records, figures and errors of all runs that share a file | [`History`], `SqliteHistory`, [`OperationFilter`], [`Selection`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
+//! | history in a file, for later runs and other programs | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions` |
 //! | everything to a database, a file, another program | [`Sink`], [`MonitorBuilder::sink`], [`Batch`], [`SinkStats`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -97,10 +97,10 @@
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
+//! | `sqlite` | no | history in a SQLite file, and asking it; brings `rusqlite` with SQLite itself, and `checkpoints` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `alloc` | no | an allocator that counts the memory which each operation asks for |
-//! | `sqlite` | no | a history in a SQLite file: `SqliteSink`; brings `rusqlite`, which builds SQLite, and `checkpoints` |
 //! | `terminal` | no | progress bars; brings `indicatif` and `signal-hook` |
 // Allowed in `record` alone.
 #![deny(unsafe_code)]

@@ -1,5 +1,6 @@
 //! What several suites need.
 
+pub mod folder;
 pub mod machines;
 pub mod traces;
 

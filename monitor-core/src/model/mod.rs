@@ -40,6 +40,7 @@ mod field;
 mod figures;
 mod grid;
 mod histogram;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for those that implement `History`"))]
 pub(crate) mod history;
 mod instance;
 mod kind;

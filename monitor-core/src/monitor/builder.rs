@@ -104,6 +104,20 @@ impl MonitorBuilder {
         self
     }
 
+    /// Keeps history in a SQLite file, which is made if there is none: every run's operations, errors, progress, transitions
+    /// and figures over time. Many processes may share one file. With the feature `sqlite`. Default: none.
+    ///
+    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`]; [`SqliteSink::with`] has more to set. A file that cannot be
+    /// written just now (its disk is full, another process holds it) hurts nobody: what comes waits for it within bounds, see
+    /// [`SinkStats`](crate::SinkStats).
+    ///
+    /// [`SqliteSink::new`]: crate::SqliteSink::new
+    /// [`SqliteSink::with`]: crate::SqliteSink::with
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.sink(crate::sinks::sqlite::sink::SqliteSink::new(path))
+    }
+
     /// A place that keeps what the monitor sees, beside those given before. Default: none.
     ///
     /// With the first one the monitor starts a thread that makes a [`Batch`](crate::Batch) a second, and each sink has a

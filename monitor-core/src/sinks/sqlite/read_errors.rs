@@ -10,7 +10,7 @@ use super::paging::Listing;
 use super::read_others::as_of_ns;
 use super::read_records::{count, trace_number};
 use super::reader::Reading;
-use super::spans::{SECOND, down};
+use super::spans::down;
 use crate::model::units::{from_unix_ns, to_f64};
 use crate::model::{
     ErrorFilter, ErrorGroup, ErrorSample, ErrorState, ErrorText, FRESH, FieldValue, Fingerprint, Page, PageRequest,
@@ -193,6 +193,3 @@ pub(super) fn samples(
         }))
     })
 }
-
-/// The length of an hour, for whoever rounds to it.
-pub(super) const HOUR_NS: i64 = HOUR_S * SECOND;

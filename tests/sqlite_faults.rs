@@ -1,0 +1,281 @@
+//! A SQLite file when things break: the process is killed, the disk is full, the file damaged, locked or gone. A program of
+//! its own, which starts itself again to be killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test's program fails as tests do, and says so"
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use monitor_core::{Monitor, RecordPolicy, SinkState, SinkStats};
+use rusqlite::{Connection, types::FromSql};
+use tests::folder::Folder;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(1);
+
+/// Tells the program to be the one that is killed, and which file it writes.
+const VICTIM: &str = "SQLITE_VICTIM";
+
+/// How often the victim is killed.
+const KILLS: u32 = 100;
+
+fn main() {
+    if let Some(path) = std::env::var_os(VICTIM) {
+        victim(Path::new(&path));
+    }
+    let cases: [(&str, fn()); 8] = [
+        ("a killed process has lost nothing that it was told is written", killed),
+        ("what a killed process was doing is interrupted", interrupted),
+        ("a damaged file is put aside and a new one begun", damaged),
+        ("a file that is no database is put aside", no_database),
+        ("a file that another program holds is written when it is free", locked),
+        ("a full disk costs nothing but patience", full),
+        ("a file that is removed is begun anew", removed),
+        ("a folder that may not be written to is waited for", read_only),
+    ];
+    for (name, case) in cases {
+        case();
+        println!("test {name} ... ok");
+    }
+}
+
+fn ask<T: FromSql>(path: &Path, sql: &str) -> T {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn monitor(path: &Path) -> Monitor {
+    Monitor::builder().service("victim").sqlite(path).build().unwrap()
+}
+
+fn sink(monitor: &Monitor) -> SinkStats {
+    monitor.snapshot().sinks()[0].clone()
+}
+
+/// Waits until the sink is degraded for this reason; no time is told by it.
+fn wait_until_degraded(monitor: &Monitor, why: &str) -> SinkStats {
+    loop {
+        let sink = sink(monitor);
+        if sink.state == SinkState::Degraded && sink.error.as_ref().is_some_and(|error| error.contains(why)) {
+            return sink;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn work(monitor: &Monitor, calls: u32) {
+    for _ in 0..calls {
+        monitor.operation("work").record(RecordPolicy::All).start().succeed();
+    }
+}
+
+/// Works and says how many calls are written, for ever.
+fn victim(path: &Path) -> ! {
+    let local = monitor(path);
+    let _stuck = local.operation("stuck").start();
+    let job = local.progress("import").total(1_000_000).start();
+    let mut calls = 0;
+    loop {
+        work(&local, 10);
+        job.inc(10);
+        calls += 10;
+        local.flush(PATIENCE).unwrap();
+        println!("{calls}");
+        std::io::stdout().flush().unwrap();
+    }
+}
+
+/// Starts a victim and kills it when it has said so many lines. What it said last.
+fn kill_after(path: &Path, lines: u32) -> i64 {
+    let mut child =
+        Command::new(std::env::current_exe().unwrap()).env(VICTIM, path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap().parse().unwrap());
+    let mut last = 0;
+    for _ in 0..lines {
+        last = said.next().unwrap();
+    }
+    // SIGKILL.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What it said in the meantime.
+    said.last().unwrap_or(last)
+}
+
+fn killed() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    let mut told = 0;
+    for round in 0..KILLS {
+        // From the making of the file on: the first ones die before and in their first batches.
+        told += kill_after(&path, round % 7);
+        if path.exists() {
+            assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+        }
+    }
+    let local = monitor(&path);
+    local.shutdown(PATIENCE).unwrap();
+    let (records, rollups): (i64, i64) = (
+        ask(&path, "SELECT count(*) FROM records WHERE outcome = 0"),
+        ask(&path, "SELECT sum(succeeded) FROM rollups WHERE step_s = 86400"),
+    );
+    // A batch may have been written and not been told of.
+    assert!(records >= told && records <= told + 20 * i64::from(KILLS), "{records} of {told}");
+    assert_eq!(records, rollups, "records and figures of one batch come together");
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM rollups WHERE open = 1"), 0);
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM instances WHERE ended IS NULL"), 0);
+    assert_eq!(folder.files(), ["monitor.db"], "the locks of the dead are gone");
+}
+
+fn interrupted() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    kill_after(&path, 30);
+    // One that lives is left alone.
+    let other = monitor(&path);
+    let local = monitor(&path);
+    local.shutdown(PATIENCE).unwrap();
+    let ended = "SELECT group_concat(coalesce(ended, 'runs'), ' ') FROM (SELECT ended FROM instances ORDER BY id)";
+    assert_eq!(ask::<String>(&path, ended), "interrupted runs shutdown");
+    assert_eq!(ask::<String>(&path, "SELECT state FROM progress"), "interrupted");
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM active_operations"), 0);
+    other.shutdown(PATIENCE).unwrap();
+}
+
+fn damaged() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    let first = monitor(&path);
+    work(&first, 5_000);
+    first.shutdown(PATIENCE).unwrap();
+    let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let bytes = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(4_096)).unwrap();
+    file.write_all(&vec![0xA5; usize::try_from(bytes - 8_192).unwrap()]).unwrap();
+    drop(file);
+    let second = monitor(&path);
+    work(&second, 10);
+    second.shutdown(PATIENCE).unwrap();
+    assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 10);
+    let said: String = ask(&path, "SELECT reason FROM losses");
+    assert!(said.starts_with("damaged file set aside as "), "{said}");
+    let files = folder.files();
+    assert!(files.iter().any(|name| name.starts_with("monitor.db.damaged-")), "{files:?}");
+    assert_eq!(sink(&second).dropped(), 0);
+}
+
+fn no_database() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    fs::write(&path, "this is a text and no database\n".repeat(1_000)).unwrap();
+    let local = monitor(&path);
+    work(&local, 10);
+    local.shutdown(PATIENCE).unwrap();
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 10);
+    let aside = folder.files().into_iter().find(|name| name.contains("damaged")).unwrap();
+    assert!(fs::read_to_string(folder.file(&aside)).unwrap().starts_with("this is a text"), "nothing of it is lost");
+}
+
+fn locked() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    local.flush(PATIENCE).unwrap();
+    let holder = Connection::open(&path).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    work(&local, 10);
+    assert!(local.flush(SHORT).unwrap_err().is_not_delivered());
+    let degraded = wait_until_degraded(&local, "locked");
+    assert!(degraded.waiting >= 10, "{degraded:?}");
+    holder.execute_batch("ROLLBACK").unwrap();
+    local.flush(PATIENCE).unwrap();
+    assert_eq!((sink(&local).state, sink(&local).dropped()), (SinkState::Working, 0));
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 10);
+    local.shutdown(PATIENCE).unwrap();
+}
+
+fn full() {
+    let folder = Folder::new("sqlite-faults");
+    let mount = |options: &str| {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success())
+    };
+    if !mount("size=512k") {
+        println!("(skipped: no tmpfs may be mounted here)");
+        return;
+    }
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    local.flush(PATIENCE).unwrap();
+    let mut calls = 0;
+    while local.flush(Duration::from_millis(500)).is_ok() {
+        work(&local, 1_000);
+        calls += 1_000;
+    }
+    wait_until_degraded(&local, "full");
+    // It goes on, within bounds.
+    work(&local, 1_000);
+    calls += 1_000;
+    assert_eq!(local.snapshot().operation("work").unwrap().succeeded, calls);
+    assert!(mount("remount,size=64m"));
+    local.flush(PATIENCE).unwrap();
+    local.shutdown(PATIENCE).unwrap();
+    let snapshot = local.snapshot();
+    let lost = snapshot.monitor().dropped() + snapshot.sinks()[0].dropped();
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), i64::try_from(calls - lost).unwrap());
+    assert_eq!(
+        ask::<i64>(&path, "SELECT sum(succeeded) FROM rollups WHERE step_s = 3600"),
+        i64::try_from(calls).unwrap()
+    );
+    assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+    let _ = Command::new("umount").arg(folder.path()).status();
+}
+
+fn removed() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    work(&local, 10);
+    local.flush(PATIENCE).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(folder.file(&format!("monitor.db{suffix}")));
+    }
+    work(&local, 7);
+    local.flush(PATIENCE).unwrap();
+    local.shutdown(PATIENCE).unwrap();
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 7);
+    assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+}
+
+/// Nobody may be stopped by a mode who may do everything: as the administrator a read-only mount stands in for it.
+fn read_only() {
+    let folder = Folder::new("sqlite-faults");
+    let mount = |options: &str| {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success())
+    };
+    if !mount("ro,size=16m") {
+        println!("(skipped: no tmpfs may be mounted here)");
+        return;
+    }
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    assert_eq!(sink(&local).state, SinkState::Degraded);
+    work(&local, 10);
+    assert!(local.flush(SHORT).unwrap_err().is_not_delivered());
+    assert!(mount("remount,rw,size=16m"));
+    local.flush(PATIENCE).unwrap();
+    assert_eq!(sink(&local).state, SinkState::Working);
+    local.shutdown(PATIENCE).unwrap();
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 10);
+    let _ = Command::new("umount").arg(folder.path()).status();
+}
