@@ -33,11 +33,7 @@ impl Blocks {
         }
         let (first, last) = (low >> BITS, high >> BITS);
         let runs = wanted.runs.as_ref();
-        let (mut since_ns, mut until_ns) = (wanted.since_ns, wanted.until_ns);
-        if let Some(runs) = runs {
-            since_ns = since_ns.max(runs.first_ns);
-            until_ns = until_ns.min(runs.last_ns.saturating_add(1));
-        }
+        let (since_ns, until_ns) = (wanted.since_ns, wanted.until_ns);
         let bits = runs.map_or(-1, super::read_series::Runs::bits);
         let anything =
             since_ns == i64::MIN && until_ns == i64::MAX && wanted.any_duration() && wanted.outcomes == 0b1_1111;

@@ -109,9 +109,6 @@ pub(super) fn series_name(reading: &Reading<'_>, id: i64) -> Result<SeriesName, 
 pub(super) struct Runs {
     /// Ascending.
     pub(super) ids: Vec<i64>,
-    /// When they were there, all of them together.
-    pub(super) first_ns: i64,
-    pub(super) last_ns: i64,
 }
 
 impl Runs {
@@ -124,15 +121,13 @@ impl Runs {
         if run.is_none() && service.is_none() {
             return Ok(None);
         }
-        let sql = "SELECT id, started_at_ns, last_seen_at_ns FROM instances
+        let sql = "SELECT id FROM instances
             WHERE (?1 IS NULL OR run = ?1) AND (?2 IS NULL OR service = ?2) ORDER BY id";
         let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query((run, service))?;
-        let mut runs = Runs { ids: Vec::new(), first_ns: i64::MAX, last_ns: i64::MIN };
+        let mut runs = Runs { ids: Vec::new() };
         while let Some(row) = rows.next()? {
             runs.ids.push(row.get(0)?);
-            runs.first_ns = runs.first_ns.min(row.get(1)?);
-            runs.last_ns = runs.last_ns.max(row.get(2)?);
         }
         Ok(Some(runs))
     }
