@@ -322,7 +322,9 @@ fn a_run_that_died_is_marked_and_one_that_lives_is_not() {
             std::thread::spawn(move || drop(open(&file, run)))
         })
         .into();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let mut last = open(&file, "last");
     let seen: String = one(
         &file,
