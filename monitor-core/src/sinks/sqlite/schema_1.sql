@@ -317,3 +317,26 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_by_time ON audit (at_ns);
 CREATE INDEX audit_by_action ON audit (action, at_ns);
+
+-- Alerts, each time that one came.
+CREATE TABLE alerts (
+    id                 INTEGER PRIMARY KEY,
+    instance_id        INTEGER REFERENCES instances (id),
+    rule               TEXT NOT NULL,
+    labels             TEXT NOT NULL,
+    -- 0 low, 1 medium, 2 high, 3 critical.
+    severity           INTEGER NOT NULL,
+    state              TEXT NOT NULL CHECK (state IN ('pending', 'firing', 'resolved')),
+    value              REAL,
+    message            TEXT NOT NULL,
+    started_at_ns      INTEGER NOT NULL,
+    fired_at_ns        INTEGER,
+    ended_at_ns        INTEGER,
+    acknowledged_at_ns INTEGER,
+    acknowledged_by    TEXT,
+    CHECK ((ended_at_ns IS NULL) = (state <> 'resolved')),
+    CHECK ((acknowledged_at_ns IS NULL) = (acknowledged_by IS NULL))
+) STRICT;
+-- Of one rule and label set one at a time.
+CREATE UNIQUE INDEX alerts_not_resolved ON alerts (rule, labels) WHERE state <> 'resolved';
+CREATE INDEX alerts_by_time ON alerts (started_at_ns);
