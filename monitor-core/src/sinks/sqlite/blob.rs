@@ -72,7 +72,9 @@ mod tests {
         let counts = prop_oneof![1..5_u64, any::<u64>()];
         prop::collection::vec((values, counts), 0..60).prop_map(|values| {
             let mut histogram = Histogram::new();
-            values.into_iter().for_each(|(value, count)| histogram.record_n(value, count));
+            for (value, count) in values {
+                histogram.record_n(value, count);
+            }
             histogram
         })
     }
