@@ -30,7 +30,7 @@ fn real() -> Tables {
     tables
 }
 
-/// `## table` begins one, each row that begins with "| `" is a column.
+/// A heading with a name in backticks begins a table, each row that begins with such a name is a column.
 fn documented() -> Tables {
     let mut tables = Tables::new();
     let mut table = None;

@@ -19,8 +19,11 @@ pub(crate) const VERSION: usize = STEPS.len();
 
 /// Refuses a file of another program, and one that a newer version of this library wrote.
 pub(crate) fn check_owner(connection: &Connection) -> Result<(), StoreError> {
-    let (application, version) = identity(connection)?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // Of one moment: another process may be making the tables, and then they would be there and its mark not yet.
+    let moment = connection.unchecked_transaction()?;
+    let (application, version) = identity(&moment)?;
+    let tables: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    moment.finish()?;
     if application != APPLICATION_ID && tables > 0 {
         return Err(StoreError::foreign());
     }
