@@ -199,9 +199,9 @@ fn a_path_at_which_there_can_be_no_file_is_told_at_once() {
     monitor(&newer).shutdown(PATIENCE).unwrap();
     Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
     for (path, says) in [
-        (folder.path().to_owned(), "the path is a folder"),
-        (folder.file("nowhere/monitor.db"), "its folder does not exist"),
-        ("".into(), "the path is empty"),
+        (folder.path().to_owned(), "is a folder"),
+        (folder.file("nowhere/monitor.db"), "does not exist; make it first"),
+        ("".into(), "is empty"),
         (foreign.clone(), "a database of another program"),
         (newer, "version 99"),
     ] {

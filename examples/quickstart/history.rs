@@ -47,7 +47,7 @@ pub(crate) fn write(out: &mut String) -> Result<(), Box<dyn Error>> {
 }
 
 fn figures_of<'a>(summary: &'a HistorySummary, name: &str) -> Option<&'a Figures> {
-    summary.operations.iter().find(|operation| operation.name == name).map(|operation| operation.figures())
+    summary.operations.iter().find(|operation| operation.name == name).map(OperationStats::figures)
 }
 
 fn line(out: &mut String, name: &str, now: &Figures, before: Option<&Figures>) -> std::fmt::Result {

@@ -99,7 +99,27 @@ pub(super) fn bury_dead(connection: &mut Connection, database: &Path, mine: i64)
         }
         buried += 1;
     }
+    sweep(database);
     Ok(buried)
+}
+
+/// Removes files of runs that died before they were in the database.
+fn sweep(database: &Path) {
+    let Some(begins) = run_path(database, "").file_name().map(|name| name.to_string_lossy().into_owned()) else {
+        return;
+    };
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let most = usize::try_from(MOST_RUNS).unwrap_or(usize::MAX);
+    let runs = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&begins));
+    for entry in runs.take(most) {
+        let path = entry.path();
+        // One that is alive holds its lock. One that is about to begin notices that its file is gone, and makes it anew.
+        let file = OpenOptions::new().write(true).open(&path).ok().filter(|file| file.try_lock().is_ok());
+        if let Some(file) = file {
+            RunFile { path, _locked: file }.remove();
+        }
+    }
 }
 
 /// What runs in an instance that does not go on becomes interrupted, and its rollups are folded. In small transactions, each
