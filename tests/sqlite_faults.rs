@@ -18,7 +18,7 @@ use monitor_core::{Monitor, RecordPolicy, SinkState, SinkStats};
 use rusqlite::{Connection, types::FromSql};
 use tests::folder::Folder;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(1);
 
 /// Tells the program to be the one that is killed, and which file it writes.
