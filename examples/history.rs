@@ -7,7 +7,7 @@
 //!
 //! The file may be in use meanwhile: it is only read. Default: what `quickstart` keeps, of the last 24 hours.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+#![expect(clippy::print_stderr, reason = "a program for the terminal")]
 
 use std::error::Error;
 use std::fmt::Write as _;
