@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use monitor_core::{
-    Figures, History, HistorySummary, PageRequest, Selection, SqliteHistory, StoredInstance, TimeRange,
+    Figures, History, HistorySummary, OperationStats, PageRequest, Selection, SqliteHistory, StoredInstance, TimeRange,
 };
 
 /// The name under which runs are found again.
