@@ -59,9 +59,9 @@ cargo build --quiet --release -p examples -p services --examples || exit 1
 mkdir "$work/tmp"
 export TMPDIR="$work/tmp"
 run 0 quickstart
-fits 62
+fits 64
 has out '^history: kept in .*/monitor-quickstart.db; a second run compares itself with this one$'
-has out '^[0-9.]+ m?s · 10 operations, .* 0 active$'
+has out '^quickstart · [0-9.]+ m?s · 10 operations, .* 0 active$'
 for name in work index_file collect count_words hash; do row "quickstart::indexer::$name" '[0-9,]+' '([0-9]+)?'; done
 row quickstart::walk::walk 1
 row quickstart::walk::list '[0-9,]+'
@@ -183,7 +183,7 @@ echo 'One more, und ein Äpfelchen' >"$work/folder/deep/er/c.md"
 echo 'left out' >"$work/folder/target/d.rs"
 echo 'left out' >"$work/folder/.git/e"
 run 0 quickstart "$work/folder"
-fits 56
+fits 70
 has out ': 4 files indexed on [0-9]+ threads, 3 different; 11 words, 7 different; 2 not indexed$'
 row quickstart::walk::list 3
 row quickstart::indexer::index_file 6 2
