@@ -191,6 +191,22 @@ fn a_file_can_be_read_while_it_is_written() {
 }
 
 #[test]
+fn a_program_that_does_nothing_writes_nothing() {
+    let folder = Folder::new("sqlite");
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    local.track("work", |_| ());
+    local.flush(PATIENCE).unwrap();
+    let log = || std::fs::metadata(folder.file("monitor.db-wal")).unwrap().len();
+    let before = log();
+    for _ in 0..20 {
+        local.flush(PATIENCE).unwrap();
+    }
+    assert_eq!(log(), before);
+    local.shutdown(PATIENCE).unwrap();
+}
+
+#[test]
 fn a_path_at_which_there_can_be_no_file_is_told_at_once() {
     let folder = Folder::new("sqlite");
     let foreign = folder.file("mine.db");

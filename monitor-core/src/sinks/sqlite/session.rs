@@ -83,6 +83,13 @@ impl Session {
         stored
     }
 
+    /// Whether there is nothing in a batch that the file does not have: a program that does nothing writes nothing.
+    pub(super) fn has_all_of(&self, batch: &Batch) -> bool {
+        batch.entries() == 0
+            && batch.lost.is_empty()
+            && self.active.as_ref() == Some(&write_others::active_set(&batch.active))
+    }
+
     /// Says that the instance is alive.
     pub(super) fn sign(&mut self, now_ns: i64) -> Result<(), StoreError> {
         sign(&self.connection, self.instance, now_ns)
