@@ -17,6 +17,8 @@ enum Kind {
     Newer { found: usize, known: usize },
     Older { found: usize, known: usize },
     Damaged(&'static str),
+    Busy,
+    Forked,
 }
 
 /// What is to be done after an error.
@@ -47,6 +49,27 @@ impl StoreError {
         Self { kind: Kind::Damaged(what) }
     }
 
+    /// Other threads of this process have the connection for longer than anybody waits.
+    pub(crate) fn busy() -> Self {
+        Self { kind: Kind::Busy }
+    }
+
+    /// The connection is that of the process that this one was forked from.
+    pub(crate) fn forked() -> Self {
+        Self { kind: Kind::Forked }
+    }
+
+    /// Whether somebody else had the file, or a table of it, for too long.
+    pub(crate) fn is_lock(&self) -> bool {
+        match &self.kind {
+            Kind::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+            }
+            Kind::Busy => true,
+            _ => false,
+        }
+    }
+
     /// Whether what was read cannot be understood.
     pub(crate) fn is_damaged(&self) -> bool {
         matches!(self.kind, Kind::Damaged(_))
@@ -65,7 +88,8 @@ impl StoreError {
                 _ => Cure::Wait,
             },
             Kind::Damaged(_) => Cure::Replace,
-            Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => Cure::None,
+            Kind::Busy => Cure::Wait,
+            Kind::Forked | Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => Cure::None,
         }
     }
 }
@@ -81,6 +105,10 @@ impl fmt::Display for StoreError {
         match &self.kind {
             Kind::Sqlite(error) => write!(f, "{error}"),
             Kind::Damaged(what) => f.write_str(what),
+            Kind::Busy => f.write_str("other threads of this program have the file for more than 5 s; try again"),
+            Kind::Forked => f.write_str(
+                "the file was opened before a fork and cannot be used in the child by the same handle; open it anew there",
+            ),
             Kind::Foreign => f.write_str(
                 "the file is a database of another program and was not touched; give the monitor a file of its own",
             ),

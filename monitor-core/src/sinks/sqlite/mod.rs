@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `connection` | opening a file and what each connection is set to |
+//! | `durable` | a connection for what must not be lost |
 //! | `error` | what goes wrong, and what helps |
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
 //! | `blob` | histograms as blobs |
@@ -21,6 +22,8 @@
 
 mod blob;
 mod connection;
+#[allow(dead_code)]
+mod durable;
 mod error;
 mod grade;
 mod id_lists;

@@ -200,7 +200,7 @@ impl SqliteSink {
             let opened = self.session.as_ref().and_then(Session::identity);
             return self.replace(error, opened);
         }
-        if !is_lock(error) {
+        if !error.is_lock() {
             // After a full disk or an error of reading or writing a connection may not be of use any more.
             self.session = None;
         }
@@ -342,10 +342,6 @@ impl std::error::Error for Trouble {}
 fn code(error: &StoreError) -> Option<ErrorCode> {
     let source = std::error::Error::source(error)?;
     source.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()
-}
-
-fn is_lock(error: &StoreError) -> bool {
-    matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// The same error for whoever feeds the sink. What the batch itself is to blame for will not be different next time.
