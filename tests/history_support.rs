@@ -83,12 +83,13 @@ impl File {
     }
 
     pub(crate) fn series(&self, id: i64, name: &str, kind: &str, labels: &str) {
-        let sql = "INSERT INTO series (id, name, kind, component, labels) VALUES (?1, ?2, ?3, 'storage', ?4)";
+        let sql =
+            "INSERT INTO series (id, name, kind, component, labels, used_at_ns) VALUES (?1, ?2, ?3, 'storage', ?4, 0)";
         self.sql.execute(sql, (id, name, kind, labels)).unwrap();
     }
 
     pub(crate) fn string(&self, id: i64, text: &str) {
-        self.sql.execute("INSERT INTO strings (id, text) VALUES (?1, ?2)", (id, text)).unwrap();
+        self.sql.execute("INSERT INTO strings (id, text, used_at_ns) VALUES (?1, ?2, 0)", (id, text)).unwrap();
     }
 
     /// The record and what belongs to it, as a writer does it.

@@ -140,10 +140,10 @@ pub use model::{
     Histogram, HistoryFigures, HistorySummary, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats,
     MetricValue, MonitorStats, OperationFilter, OperationRecord, OperationStats, OperationStatus, Outcome, Page,
     PageKey, PageRequest, ParseFingerprintError, ParsePageKeyError, ParseTraceError, ProgressFilter, ProgressState,
-    ProgressStats, QueueRecent, QueueSample, QueueStats, Refusal, Rollup, Selection, Series, SeriesPoint, Severity,
-    SinkState, SinkStats, Snapshot, SortOrder, SpanId, StateMachineStats, StateStats, StepTiming, StoredErrorGroup,
-    StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TraceId, TraceParent, TransitionFilter,
-    TransitionRecord, TransitionStats,
+    ProgressStats, QueueRecent, QueueSample, QueueStats, Refusal, Retention, Rollup, Selection, Series, SeriesPoint,
+    Severity, SinkState, SinkStats, Snapshot, SortOrder, SpanId, StateMachineStats, StateStats, StepTiming,
+    StoredErrorGroup, StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TraceId, TraceParent,
+    TransitionFilter, TransitionRecord, TransitionStats,
 };
 
 #[cfg(all(feature = "sqlite", not(loom)))]

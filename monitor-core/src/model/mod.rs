@@ -18,6 +18,7 @@
 //! | `trace` | ids of traces and spans, the header that carries them |
 //! | `instance`, `batch` | one run of a program; what it hands to sinks at once, and how they are doing |
 //! | `history` | what is asked of a history, and what it answers |
+//! | `retention` | how long a history keeps what |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
 //! | `refusal` | why a transition of a state machine was not made |
@@ -54,6 +55,8 @@ mod queue;
 mod queue_section;
 mod record;
 mod refusal;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for histories"))]
+mod retention;
 mod sections;
 mod sink_section;
 mod snapshot;
@@ -108,6 +111,7 @@ pub(crate) use queue::example as queue_example;
 pub use queue::{QueueRecent, QueueStats};
 pub use record::{ErrorText, OperationRecord};
 pub use refusal::Refusal;
+pub use retention::Retention;
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::SnapshotParts;
 pub use state_machine::{EndedEntity, EntityStats, StateMachineStats, StateStats, TransitionRecord, TransitionStats};

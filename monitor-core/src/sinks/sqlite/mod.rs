@@ -18,6 +18,7 @@
 //! | `write_*`, `losses` | rows of batches |
 //! | `intern`, `values` | ids of texts and series; numbers as the tables have them |
 //! | `presence` | which runs are alive, and what becomes of those that are not |
+//! | `retention` | removing what is too old or too much |
 //! | `recovery`, `wal` | damaged, moved and removed files; the size of the log |
 
 mod blob;
@@ -45,6 +46,7 @@ mod read_rollups;
 mod read_series;
 pub(crate) mod reader;
 mod recovery;
+mod retention;
 mod session;
 pub(crate) mod sink;
 mod spans;

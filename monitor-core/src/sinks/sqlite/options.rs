@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::Retention;
+
 const MEBIBYTE: u64 = 1 << 20;
 
 /// Where a history is kept, and how: for [`SqliteSink::with`](super::sink::SqliteSink::with).
@@ -19,6 +21,7 @@ pub struct SqliteOptions {
     pub(super) survive_power_loss: bool,
     pub(super) wal_limit_bytes: u64,
     pub(super) wal_hard_limit_bytes: u64,
+    pub(super) retention: Retention,
 }
 
 impl SqliteOptions {
@@ -29,6 +32,7 @@ impl SqliteOptions {
             survive_power_loss: false,
             wal_limit_bytes: 64 * MEBIBYTE,
             wal_hard_limit_bytes: 256 * MEBIBYTE,
+            retention: Retention::new(),
         }
     }
 
@@ -44,6 +48,16 @@ impl SqliteOptions {
     /// Cost: the disk is waited for with each batch, that is once a second.
     pub fn survive_power_loss(mut self, survive: bool) -> SqliteOptions {
         self.survive_power_loss = survive;
+        self
+    }
+
+    /// How long what is kept, and how large the file may become. Default: what [`Retention`] says. Of several programs that
+    /// share a file, each goes by its own, so the shortest counts.
+    ///
+    /// Cost: some lookups a minute, and while there is something to remove up to a tenth of the sink's own thread (a third
+    /// while the file is too large). A lock is held for some 15 ms at a time.
+    pub fn retention(mut self, retention: Retention) -> SqliteOptions {
+        self.retention = retention;
         self
     }
 

@@ -38,9 +38,9 @@ fn file() -> PathBuf {
         .execute_batch(
             "INSERT INTO instances (id, run, service, host, program, pid, started_at_ns, last_seen_at_ns)
                 VALUES (1, 'run', 'api', '', '', 1, 0, 1000000);
-             INSERT INTO strings VALUES (1, 'user'), (2, 'mail');
+             INSERT INTO strings VALUES (1, 'user', 0), (2, 'mail', 0);
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
-                INSERT INTO series SELECT i, 'name' || i, 'kind', 'part', '{}' FROM n;
+                INSERT INTO series SELECT i, 'name' || i, 'kind', 'part', '{}', 0 FROM n;
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
                 INSERT INTO records (instance_id, series_id, outcome, started_at_ns, duration_ns, span_id, trace_id_high, polls,
                     items, bytes) SELECT 1, 1 + i % 40, i % 5, i, 1000000, i, 7, 0, 0, 0 FROM n;

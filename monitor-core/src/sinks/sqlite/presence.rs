@@ -158,6 +158,7 @@ fn cut_off_operations(connection: &mut Connection, instance: i64) -> Result<(), 
         while let Some(row) = rows.next()? {
             let (started_at, last_seen): (i64, i64) = (row.get(2)?, row.get(7)?);
             let took = last_seen.saturating_sub(started_at).max(0);
+            ids.begin(&transaction, last_seen)?;
             let thread: Option<String> = row.get(6)?;
             let thread = thread.map(|thread| ids.string(&transaction, &thread)).transpose()?;
             let number = numbering.number(&transaction, (started_at, took), INTERRUPTED)?;

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::read_records::{count, ns};
 use super::read_series::{Runs, SeriesChoice, SeriesName, series_name};
 use super::reader::Reading;
+use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS, down, edge_of, spans};
 use crate::model::units::from_unix_ns;
 use crate::model::{
@@ -66,24 +67,28 @@ struct Covered {
 impl Covered {
     /// `None` when the history has nothing at all.
     fn find(reading: &Reading<'_>, range: &TimeRange) -> Result<Option<Covered>, StoreError> {
-        let mut oldest = [i64::MAX; TIERS.len()];
+        let mut first = i64::MAX;
         let mut newest_end = i64::MIN;
-        for (at, step_s) in TIERS.into_iter().enumerate() {
+        for step_s in TIERS {
             let end = |direction: &str| -> Result<Option<i64>, StoreError> {
                 let sql =
                     format!("SELECT start_ns FROM rollups WHERE step_s = ?1 ORDER BY start_ns {direction} LIMIT 1");
                 Ok(reading.prepare(&sql)?.query_row([step_s], |row| row.get(0)).optional()?)
             };
-            if let (Some(first), Some(last)) = (end("ASC")?, end("DESC")?) {
-                oldest[at] = first;
+            if let (Some(oldest), Some(newest)) = (end("ASC")?, end("DESC")?) {
+                first = first.min(oldest);
                 // The finest that there is tells: coarser ones end later only because their steps do.
-                newest_end = last.saturating_add(step_s * SECOND);
+                newest_end = newest.saturating_add(step_s * SECOND);
             }
         }
-        let Some(&first) = oldest.iter().min().filter(|&&first| first < i64::MAX) else { return Ok(None) };
+        if first == i64::MAX {
+            return Ok(None);
+        }
+        let kept_since = figures_kept_since(|sql| reading.prepare(sql))?;
         let (asked_since, asked_until) = range.bounds_ns();
-        let since_ns = asked_since.max(first);
-        let edge_s = edge_of(since_ns, asked_until.min(newest_end), &oldest);
+        // Of the longest steps, too, some may have gone, and of the last one that went a part.
+        let since_ns = asked_since.max(first).max(kept_since[0]);
+        let edge_s = edge_of(since_ns, asked_until.min(newest_end), &kept_since);
         let up = |ns: i64, step_s: i64| down(ns.saturating_add(step_s * SECOND - 1), step_s);
         let since_ns = down(since_ns, edge_s);
         // Nothing is kept of what is after the newest, so a range that goes beyond it may take the coarsest steps there.
@@ -340,6 +345,10 @@ pub(super) fn series(
         None => rows(reading, &chosen, span, &mut take)?,
     }
     let window = Duration::from_nanos(step_ns.unsigned_abs());
+    // What is not known is not 0.
+    let kept_since = figures_kept_since(|sql| reading.prepare(sql))?;
+    let kept_since_ns =
+        TIERS.iter().zip(kept_since).find(|&(&step_s, _)| step_s == tier).map_or(i64::MIN, |(_, ns)| ns);
     let value = |totals: Totals| {
         let max = ns(i64::try_from(totals.max_ns).unwrap_or(i64::MAX));
         let figures = Figures::new(totals, window);
@@ -350,8 +359,10 @@ pub(super) fn series(
         let counts = [finished, finished - figures.succeeded, figures.items, figures.bytes];
         figure.of_sums(counts, [figures.busy_time, figures.self_time, max])
     };
-    let starts = (first..).map(|at| from_unix_ns(at.saturating_mul(step_ns)));
-    let points =
-        starts.zip(totals).map(|(start, totals)| SeriesPoint { start, value: value(totals.unwrap_or_default()) });
+    let starts = (first..).map(|at| at.saturating_mul(step_ns));
+    let points = starts.zip(totals).map(|(start_ns, totals)| {
+        let value = if start_ns < kept_since_ns { None } else { value(totals.unwrap_or_default()) };
+        SeriesPoint { start: from_unix_ns(start_ns), value }
+    });
     Ok(Series { figure, step: window, points: points.collect() })
 }

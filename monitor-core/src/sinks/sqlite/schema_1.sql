@@ -1,13 +1,16 @@
 -- Version 1. Tables, columns and units are described in docs/schema.md; a column is never changed, only added by a later
 -- version.
 
--- Texts that many rows have: names of threads, machines, states, queues.
+-- Texts that many rows have: names of threads, machines, states, queues. Who writes a row with one of them sees to it that
+-- it is not said to have been used more than a day before: retention removes those that are older than every row.
 CREATE TABLE strings (
-    id   INTEGER PRIMARY KEY,
-    text TEXT NOT NULL UNIQUE
+    id         INTEGER PRIMARY KEY,
+    text       TEXT NOT NULL UNIQUE,
+    used_at_ns INTEGER NOT NULL
 ) STRICT;
 
--- One run of one program.
+-- One run of one program. Only what is removed with it refers to it by a constraint: with others, SQLite would have to
+-- look through all of their rows.
 CREATE TABLE instances (
     id              INTEGER PRIMARY KEY,
     run             TEXT NOT NULL UNIQUE,
@@ -22,6 +25,18 @@ CREATE TABLE instances (
     CHECK ((ended_at_ns IS NULL) = (ended IS NULL))
 ) STRICT;
 
+-- From when on everything of a part of the history is here. Of a part without a row nothing was removed yet.
+CREATE TABLE kept_since (
+    part     TEXT PRIMARY KEY,
+    since_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- When what is done now and then was done last, by any instance.
+CREATE TABLE upkeep (
+    task  TEXT PRIMARY KEY,
+    at_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What an instance lost, by where and why: what is not in this file.
 CREATE TABLE losses (
     instance_id INTEGER NOT NULL REFERENCES instances (id),
@@ -30,13 +45,14 @@ CREATE TABLE losses (
     PRIMARY KEY (instance_id, reason)
 ) STRICT, WITHOUT ROWID;
 
--- An operation with one label set.
+-- An operation with one label set. Used as `strings` are.
 CREATE TABLE series (
-    id        INTEGER PRIMARY KEY,
-    name      TEXT NOT NULL,
-    kind      TEXT NOT NULL,
-    component TEXT NOT NULL,
-    labels    TEXT NOT NULL,
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    component  TEXT NOT NULL,
+    labels     TEXT NOT NULL,
+    used_at_ns INTEGER NOT NULL,
     UNIQUE (name, kind, component, labels)
 ) STRICT;
 CREATE INDEX series_by_kind ON series (kind);
@@ -170,6 +186,7 @@ CREATE TABLE error_hours (
     count       INTEGER NOT NULL,
     PRIMARY KEY (start_ns, group_id, instance_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX error_hours_by_group ON error_hours (group_id);
 
 CREATE TABLE error_samples (
     id             INTEGER PRIMARY KEY,
@@ -196,11 +213,11 @@ CREATE INDEX error_samples_by_trace ON error_samples (trace_id_high) WHERE trace
 CREATE TABLE transitions (
     id               INTEGER PRIMARY KEY,
     instance_id      INTEGER NOT NULL,
-    machine_id       INTEGER NOT NULL REFERENCES strings (id),
+    machine_id       INTEGER NOT NULL,
     entity           TEXT NOT NULL,
-    from_id          INTEGER NOT NULL REFERENCES strings (id),
-    to_id            INTEGER NOT NULL REFERENCES strings (id),
-    trigger_id       INTEGER REFERENCES strings (id),
+    from_id          INTEGER NOT NULL,
+    to_id            INTEGER NOT NULL,
+    trigger_id       INTEGER,
     at_ns            INTEGER NOT NULL,
     time_in_state_ns INTEGER NOT NULL
 ) STRICT;
@@ -266,8 +283,8 @@ CREATE TABLE operations_by_id (
     output_bytes      INTEGER,
     fields            TEXT NOT NULL,
     steps             TEXT NOT NULL,
-    begun_by          INTEGER NOT NULL REFERENCES instances (id),
-    ended_by          INTEGER REFERENCES instances (id),
+    begun_by          INTEGER NOT NULL,
+    ended_by          INTEGER,
     started_at_ns     INTEGER NOT NULL,
     ended_at_ns       INTEGER,
     outcome           INTEGER,
@@ -287,7 +304,7 @@ CREATE TABLE checkpoints (
 
 CREATE TABLE queue_samples (
     start_ns      INTEGER NOT NULL,
-    queue_id      INTEGER NOT NULL REFERENCES strings (id),
+    queue_id      INTEGER NOT NULL,
     instance_id   INTEGER NOT NULL,
     depth         INTEGER NOT NULL,
     in_process    INTEGER NOT NULL,
@@ -321,7 +338,7 @@ CREATE INDEX audit_by_action ON audit (action, at_ns);
 -- Alerts, each time that one came.
 CREATE TABLE alerts (
     id                 INTEGER PRIMARY KEY,
-    instance_id        INTEGER REFERENCES instances (id),
+    instance_id        INTEGER,
     rule               TEXT NOT NULL,
     labels             TEXT NOT NULL,
     -- 0 low, 1 medium, 2 high, 3 critical.

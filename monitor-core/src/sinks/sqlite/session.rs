@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::error::StoreError;
 use super::intern::Ids;
 use super::recovery::FileIdentity;
+use super::retention::Keeper;
 use super::write_others::{self, ActiveSet};
 use super::{losses, presence, wal, write_errors, write_records, write_rollups};
 use crate::model::units::unix_ns;
@@ -99,6 +100,21 @@ impl Session {
         presence::bury_dead(&mut self.connection, path, self.instance).map(drop)
     }
 
+    /// Removes some of what is too old or too much.
+    pub(super) fn keep(&mut self, keeper: &mut Keeper, now_ns: i64) -> Result<(), StoreError> {
+        let kept = keeper.work(&mut self.connection, now_ns);
+        if kept.as_ref().map_or(true, |&removed_ids| removed_ids) {
+            self.ids.forget();
+        }
+        kept.map(drop)
+    }
+
+    /// The same for the last time.
+    pub(super) fn keep_at_end(&mut self, keeper: &mut Keeper, now_ns: i64) -> Result<(), StoreError> {
+        self.ids.forget();
+        keeper.work_at_end(&mut self.connection, now_ns)
+    }
+
     /// Ends the instance, and takes the log over.
     pub(super) fn end(&mut self) -> Result<(), StoreError> {
         self.active = None;
@@ -113,8 +129,11 @@ impl Session {
 fn sign(connection: &Connection, instance: i64, now_ns: i64) -> Result<(), StoreError> {
     let sql = "UPDATE instances SET last_seen_at_ns = max(last_seen_at_ns, ?2), ended = NULL, ended_at_ns = NULL
         WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute((instance, now_ns))?;
-    Ok(())
+    match connection.prepare_cached(sql)?.execute((instance, now_ns))? {
+        // It slept so long that it was taken for dead, and what it had written has become too old: it begins anew.
+        0 => Err(rusqlite::Error::QueryReturnedNoRows.into()),
+        _ => Ok(()),
+    }
 }
 
 fn put(
@@ -125,8 +144,8 @@ fn put(
     folded_until_ns: i64,
     same_active: bool,
 ) -> Result<i64, StoreError> {
-    ids.check(transaction)?;
     let at_ns = unix_ns(batch.at);
+    ids.begin(transaction, at_ns)?;
     sign(transaction, instance, at_ns)?;
     // First, for the series of those that run and are named as parents.
     let folded = write_rollups::write(transaction, ids, instance, &batch.rollups, folded_until_ns)?;

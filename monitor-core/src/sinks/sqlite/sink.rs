@@ -11,6 +11,7 @@ use super::error::{Cure, StoreError};
 use super::options::SqliteOptions;
 use super::presence::RunFile;
 use super::recovery::{self, FileIdentity};
+use super::retention::Keeper;
 use super::session::Session;
 use super::wal::WalWatch;
 use crate::model::units::unix_ns;
@@ -23,6 +24,9 @@ const BETWEEN_REPLACEMENTS: Duration = Duration::from_mins(1);
 /// How often an instance that has nothing to write says that it is alive.
 const BETWEEN_SIGNS: Duration = Duration::from_secs(10);
 
+/// Retention has its turn after a batch when it had none for so long.
+const LONGEST_WITHOUT_KEEPING: Duration = Duration::from_secs(10);
+
 /// How often dead instances are looked for.
 const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
 
@@ -32,7 +36,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
 /// set aside as `<file>.damaged-<UTC time>`, and a new one begun; one that is removed is begun anew; a disk that is full and
 /// a lock held elsewhere are waited for. The tables are described in `docs/schema.md` of the project.
 ///
-/// Nothing is removed from the file so far: it grows with use.
+/// What is too old or too much is removed as [`Retention`](crate::Retention) says, a little each second.
 ///
 /// Cost: a batch of 10,000 records takes about a tenth of a second of the sink's own thread, and 90 to 120 bytes a record
 /// in the file.
@@ -49,6 +53,8 @@ pub struct SqliteSink {
     session: Option<Session>,
     run_file: Option<RunFile>,
     wal: WalWatch,
+    keeper: Keeper,
+    kept: Instant,
     /// Beginning of the first step of rollups that is not folded.
     folded_until_ns: i64,
     replaced: Option<Instant>,
@@ -75,6 +81,8 @@ impl SqliteSink {
         // Absolute, so that it stays the same file when the program changes its folder, and `:memory:` is a name.
         let path = std::path::absolute(&options.path).unwrap_or_default();
         SqliteSink {
+            keeper: Keeper::new(options.retention.clone()),
+            kept: Instant::now(),
             options,
             instance: None,
             path,
@@ -236,12 +244,25 @@ impl SqliteSink {
         }
         if self.signed.elapsed() >= BETWEEN_SIGNS {
             self.signed = Instant::now();
-            let (at_ns, then) = self.last_batch;
-            let now_ns = at_ns.saturating_add(super::values::duration(then.elapsed()));
+            let now_ns = self.now_ns();
+            let Some(session) = &mut self.session else { return Ok(Ok(())) };
             return Ok(session.sign(now_ns));
         }
-        // Retention has its place here: small steps by the same connection; `session.forget_ids()` after it.
         Ok(Ok(()))
+    }
+
+    /// Removes some of what is too old or too much.
+    fn keep(&mut self) -> Result<Result<(), StoreError>, SinkError> {
+        self.kept = Instant::now();
+        let now_ns = self.now_ns();
+        self.ready()?;
+        Ok(self.session.as_mut().map_or(Ok(()), |session| session.keep(&mut self.keeper, now_ns)))
+    }
+
+    /// The time of the last batch, and what has passed since.
+    fn now_ns(&self) -> i64 {
+        let (at_ns, then) = self.last_batch;
+        at_ns.saturating_add(super::values::duration(then.elapsed()))
     }
 }
 
@@ -285,20 +306,33 @@ impl Sink for SqliteSink {
         }
         self.last_batch = (unix_ns(batch.at), Instant::now());
         self.signed = Instant::now();
+        if self.kept.elapsed() >= LONGEST_WITHOUT_KEEPING {
+            // So many batches come that there is never time. The batch is stored: what goes wrong here shows next time.
+            let _ = self.keep()?;
+        }
         Ok(())
     }
 
     fn idle(&mut self) -> Result<(), SinkError> {
-        match self.upkeep()? {
-            Ok(()) => Ok(()),
-            Err(error) => self.recover(&error),
+        for done in [self.upkeep()?, self.keep()?] {
+            if let Err(error) = done {
+                return self.recover(&error);
+            }
         }
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), SinkError> {
         if self.closed || self.instance.is_none() {
             self.closed = true;
             return Ok(());
+        }
+        let now_ns = self.now_ns();
+        if self.ready().is_ok()
+            && let Some(session) = &mut self.session
+        {
+            // What is not removed now is removed by another run.
+            let _ = session.keep_at_end(&mut self.keeper, now_ns);
         }
         let ended = self.ready().and_then(|session| session.end().map_err(|error| sink_error(&error)));
         self.closed = true;

@@ -18,8 +18,8 @@ pub(super) struct Span {
 }
 
 /// The step that a range is rounded to: about a hundredth of it or finer, and not finer than what is kept of its beginning.
-/// `oldest` says for each of [`TIERS`] what that is.
-pub(super) fn edge_of(since_ns: i64, until_ns: i64, oldest: &[i64; TIERS.len()]) -> i64 {
+/// `kept_since` says for each of [`TIERS`] from when on it is complete.
+pub(super) fn edge_of(since_ns: i64, until_ns: i64, kept_since: &[i64; TIERS.len()]) -> i64 {
     let seconds = until_ns.saturating_sub(since_ns) / SECOND;
     let wanted = match seconds {
         ..=21_600 => 10,
@@ -27,13 +27,8 @@ pub(super) fn edge_of(since_ns: i64, until_ns: i64, oldest: &[i64; TIERS.len()])
         259_201..=5_184_000 => 3_600,
         _ => 86_400,
     };
-    // Where the finer ones begin with the coarser ones, nothing has been removed of them.
-    let kept = |tier: usize| {
-        let first = oldest[tier];
-        let whole = (0..tier).all(|coarser| first < i64::MAX && oldest[coarser] >= down(first, TIERS[coarser]));
-        first <= since_ns || whole
-    };
-    let tier = (0..TIERS.len()).rev().find(|&tier| TIERS[tier] >= wanted && kept(tier));
+    let is_kept = |tier: usize| kept_since[tier] <= since_ns;
+    let tier = (0..TIERS.len()).rev().find(|&tier| TIERS[tier] >= wanted && is_kept(tier));
     TIERS[tier.unwrap_or(0)]
 }
 
@@ -97,12 +92,12 @@ mod tests {
 
     #[test]
     fn the_edge_is_what_is_kept_of_the_beginning() {
-        let oldest = [0, 0, 100 * 86_400 * SECOND, 130 * 86_400 * SECOND];
+        let kept_since = [i64::MIN, i64::MIN, 100 * 86_400 * SECOND, 130 * 86_400 * SECOND];
         let at = |day: i64| day * 86_400 * SECOND;
-        assert_eq!(edge_of(at(131), at(131) + 3_600 * SECOND, &oldest), 10);
-        assert_eq!(edge_of(at(110), at(110) + 3_600 * SECOND, &oldest), 60);
-        assert_eq!(edge_of(at(50), at(50) + 3_600 * SECOND, &oldest), 3_600);
-        assert_eq!(edge_of(at(101), at(131), &oldest), 3_600);
-        assert_eq!(edge_of(at(1), at(131), &oldest), 86_400);
+        assert_eq!(edge_of(at(131), at(131) + 3_600 * SECOND, &kept_since), 10);
+        assert_eq!(edge_of(at(110), at(110) + 3_600 * SECOND, &kept_since), 60);
+        assert_eq!(edge_of(at(50), at(50) + 3_600 * SECOND, &kept_since), 3_600);
+        assert_eq!(edge_of(at(101), at(131), &kept_since), 3_600);
+        assert_eq!(edge_of(at(1), at(131), &kept_since), 86_400);
     }
 }

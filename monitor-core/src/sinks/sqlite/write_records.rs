@@ -10,7 +10,7 @@ use crate::model::units::unix_ns;
 use crate::model::{ByIdDetail, ErrorText, FieldValue, OperationRecord};
 
 /// Bits of an id inside of its block.
-const BLOCK_BITS: u32 = 10;
+pub(super) const BLOCK_BITS: u32 = 10;
 
 /// What few records have, as it is in the column `detail`.
 #[derive(Serialize)]
