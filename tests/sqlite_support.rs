@@ -103,6 +103,51 @@ pub(crate) fn rollup(name: &str, step_start_ns: i64, durations: &[u64]) -> Value
     })
 }
 
+/// A group of errors of which some came at that moment, with one sample. Each severity has a group of its own.
+#[must_use]
+pub(crate) fn error_group(at_ns: i64, severity: &str, count: u64) -> Value {
+    let sample = json!({
+        "error": { "kind": "Io", "message": "port 1 refused", "sources": [] }, "severity": severity, "seen_at_ns": at_ns,
+        "operation_id": 9, "operation": "connect", "trace_id": format!("{:032x}", 99_u128 << 64 | 9),
+        "span_id": format!("{:016x}", 9), "location": "a.rs:1:1", "context": [], "thread": null, "backtrace": null,
+    });
+    json!({
+        "fingerprint": format!("1-00000000000000a{}", severity.len()), "kind": "Io", "place": "connect",
+        "pattern": "port <n> refused", "component": "", "severity": severity, "state": "new", "count": count,
+        "count_unread": 0, "first_seen_ns": at_ns, "last_seen_ns": at_ns, "last_hour": count, "samples": [sample],
+    })
+}
+
+#[must_use]
+pub(crate) fn transition(at_ns: i64) -> Value {
+    json!({
+        "machine": "order", "entity": "o-1", "from": "new", "to": "paid", "trigger": "pay", "at_ns": at_ns,
+        "time_in_state_ns": 5,
+    })
+}
+
+#[must_use]
+pub(crate) fn job(id: u64, started_at_ns: i64, state: &str) -> Value {
+    json!({
+        "id": id, "parent": null, "name": "import", "state": state, "total": 10, "done": 1, "already_done": 0,
+        "succeeded": 1, "failed": 0, "skipped": 0, "batch_size": null, "bytes": 0, "total_bytes": null, "message": "m",
+        "error": null, "started_at_ns": started_at_ns, "elapsed_ns": 5, "idle_ns": 1, "rate": 0.5, "bytes_rate": null,
+        "eta_ns": 18,
+    })
+}
+
+/// What came into a queue since the last batch.
+#[must_use]
+pub(crate) fn queue(enqueued: u64) -> Value {
+    let recent = json!({ "window_ns": 0, "enqueued": 0, "ended": 0, "discarded": 0 });
+    json!({
+        "name": "mail", "depth": 2, "depth_reported": false, "in_process": 1, "enqueued": enqueued, "processed": 1,
+        "failed": 0, "discarded": 0, "requeued": 0, "waiting": { "version": 1, "buckets": [[5, 1]] }, "waiting_time_ns": 5,
+        "max_waiting_ns": 5, "oldest_ns": 7, "untimed": 0, "last_minute": recent, "last_five_minutes": recent,
+        "window_ns": 0,
+    })
+}
+
 /// A sink that is open.
 ///
 /// # Panics

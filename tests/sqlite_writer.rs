@@ -8,7 +8,7 @@ use std::path::Path;
 use monitor_core::{Sink as _, SqliteSink};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use sqlite_support::{Folder, SECOND, T0, batch, instance, open, record, rollup};
+use sqlite_support::{Folder, SECOND, T0, batch, error_group, instance, job, open, queue, record, rollup, transition};
 
 fn one<T: rusqlite::types::FromSql>(path: &Path, sql: &str) -> T {
     Connection::open(path)
@@ -124,33 +124,8 @@ fn hostile_texts_come_back_as_they_were() {
 fn every_other_kind_of_entry_is_kept() {
     let folder = Folder::new("others");
     let mut sink = open(&folder.file(), "a");
-    let sample = json!({
-        "error": { "kind": "Io", "message": "port 1 refused", "sources": [] }, "severity": "high", "seen_at_ns": T0,
-        "operation_id": 9, "operation": "connect", "trace_id": format!("{:032x}", 99_u128 << 64 | 9),
-        "span_id": format!("{:016x}", 9), "location": "a.rs:1:1", "context": [], "thread": null, "backtrace": null,
-    });
-    let group = json!({
-        "fingerprint": "1-00000000000000aa", "kind": "Io", "place": "connect", "pattern": "port <n> refused",
-        "component": "", "severity": "high", "state": "new", "count": 3, "count_unread": 0, "first_seen_ns": T0,
-        "last_seen_ns": T0, "last_hour": 3, "samples": [sample],
-    });
-    let transition = json!({
-        "machine": "order", "entity": "o-1", "from": "new", "to": "paid", "trigger": "pay", "at_ns": T0,
-        "time_in_state_ns": 5,
-    });
-    let job = json!({
-        "id": 4, "parent": null, "name": "import", "state": "running", "total": 10, "done": 1, "already_done": 0,
-        "succeeded": 1, "failed": 0, "skipped": 0, "batch_size": null, "bytes": 0, "total_bytes": null, "message": "m",
-        "error": null, "started_at_ns": T0, "elapsed_ns": 5, "idle_ns": 1, "rate": 0.5, "bytes_rate": null,
-        "eta_ns": 18,
-    });
-    let recent = json!({ "window_ns": 0, "enqueued": 0, "ended": 0, "discarded": 0 });
-    let queue = json!({
-        "name": "mail", "depth": 2, "depth_reported": false, "in_process": 1, "enqueued": 3, "processed": 1, "failed": 0,
-        "discarded": 0, "requeued": 0, "waiting": { "version": 1, "buckets": [[5, 1]] }, "waiting_time_ns": 5,
-        "max_waiting_ns": 5, "oldest_ns": 7, "untimed": 0, "last_minute": recent, "last_five_minutes": recent,
-        "window_ns": 0,
-    });
+    let (group, transition) = (error_group(T0, "high", 3), transition(T0));
+    let (job, queue) = (job(4, T0, "running"), queue(3));
     let active = json!({
         "id": 8, "name": "serve", "kind": "function", "labels": {}, "parent": null, "trace_id": null,
         "span_id": format!("{:016x}", 8), "started_at_ns": T0, "age_ns": 1, "thread": "t", "state": "running", "polls": 0,

@@ -140,7 +140,7 @@ impl Keeper {
         self.tasks.clear();
         if is_over(self.swept, BETWEEN_SWEEPS, now_ns) {
             self.swept = Some((Instant::now(), now_ns));
-            self.tasks = unused::tasks(connection)?;
+            self.tasks = unused::tasks(connection, now_ns)?;
         }
         let old = too_old(&self.retention).filter(|&(_, age)| age < Duration::MAX);
         self.tasks.extend(old.map(|(part, age)| Task::new(part, now_ns.saturating_sub(duration(age)))));

@@ -22,7 +22,7 @@ const ORDER: [(Part, i64, i64); 16] = [
     (Part::ErrorSamples(2), DAY_S, HOUR_S),
     (Part::ErrorSamples(3), DAY_S, HOUR_S),
     (Part::Figures(60), DAY_S, HOUR_S),
-    (Part::Records, 60, 0),
+    (Part::Records, 0, 0),
     (Part::Figures(3_600), 7 * DAY_S, DAY_S),
     (Part::Figures(86_400), 30 * DAY_S, DAY_S),
     (Part::Figures(10), 60, 60),

@@ -31,21 +31,21 @@ const OTHERS: [&str; 5] = [
 ];
 
 /// Removing what nothing has.
-pub(super) fn tasks(connection: &Connection) -> Result<Vec<Task>, StoreError> {
-    let of_texts = oldest(connection, &[RECORDS, TRANSITIONS, QUEUES])?;
-    let of_series = oldest(connection, &FIGURES)?.min(oldest(connection, &[RECORDS, RUNNING])?);
-    let of_runs = of_texts.min(of_series).min(oldest(connection, &OTHERS)?);
+pub(super) fn tasks(connection: &Connection, now_ns: i64) -> Result<Vec<Task>, StoreError> {
+    let oldest = |tables: &[&str]| oldest(connection, tables, now_ns);
+    let of_texts = oldest(&[RECORDS, TRANSITIONS, QUEUES])?;
+    let of_series = oldest(&FIGURES)?.min(oldest(&[RECORDS, RUNNING])?);
+    let of_runs = of_texts.min(of_series).min(oldest(&OTHERS)?);
     let task = |part, oldest_ns: i64| Task::new(part, oldest_ns.saturating_sub(MARGIN_NS));
     Ok(vec![task(Part::Instances, of_runs), task(Part::Series, of_series), task(Part::Strings, of_texts)])
 }
 
-/// The time of the oldest row. Where there is none nothing is known, and nothing is said to be unused: a file that has
-/// just been begun is like that.
-fn oldest(connection: &Connection, tables: &[&str]) -> Result<i64, StoreError> {
-    let mut oldest = None;
+/// The time of the oldest row. It is now where there is none: another process may just be writing one.
+fn oldest(connection: &Connection, tables: &[&str], now_ns: i64) -> Result<i64, StoreError> {
+    let mut oldest = now_ns;
     for sql in tables {
         let first: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        oldest = first.into_iter().chain(oldest).min();
+        oldest = oldest.min(first.unwrap_or(i64::MAX));
     }
-    Ok(oldest.unwrap_or(i64::MIN))
+    Ok(oldest)
 }

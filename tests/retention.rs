@@ -1,0 +1,452 @@
+//! What becomes of a history that is too old or too large.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod sqlite_support;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use monitor_core::{
+    Figure, History as _, Retention, Selection, Severity, Sink as _, SqliteHistory, SqliteOptions, SqliteSink,
+    TimeRange,
+};
+use proptest::prelude::*;
+use rusqlite::{Connection, types::FromSql};
+use serde_json::{Value, json};
+use sqlite_support::{Folder, SECOND, T0, batch, error_group, instance, job, queue, record, rollup, transition};
+
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// The moment at which it is looked what is too old, in minutes.
+const END: i64 = 100 * 24 * 60;
+
+/// A limit is never on a minute, at which everything happens.
+const OFF: i64 = 30 * SECOND;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn open(path: &Path, run: &str, retention: Retention) -> SqliteSink {
+    let mut sink = SqliteSink::with(SqliteOptions::new(path).retention(retention));
+    sink.open(&instance(run)).unwrap();
+    sink
+}
+
+fn one<T: FromSql>(path: &Path, sql: &str) -> T {
+    Connection::open(path)
+        .unwrap()
+        .query_row(sql, [], |row| row.get(0))
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn count(path: &Path, table: &str) -> i64 {
+    one(path, &format!("SELECT count(*) FROM {table}"))
+}
+
+/// Lets the sink remove until it changes nothing any more.
+fn keep(sink: &mut SqliteSink, path: &Path) {
+    let watch = Connection::open(path).unwrap();
+    let version = || watch.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    loop {
+        let before = version();
+        sink.idle().unwrap();
+        if version() == before {
+            break;
+        }
+    }
+}
+
+fn age(ns: i64) -> Duration {
+    Duration::from_nanos(ns.unsigned_abs())
+}
+
+fn at(ns: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + age(ns)
+}
+
+/// What a program did at some minute.
+#[derive(Clone, Debug)]
+struct Event {
+    minute: i64,
+    what: u8,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    // Some of them close to each other, so that steps have several.
+    let minute = prop_oneof![0..END, END - 2_000..END, (0..100_i64).prop_map(|day| day * 1_440)];
+    let event = (minute, 0..10_u8).prop_map(|(minute, what)| Event { minute, what });
+    prop::collection::vec(event, 1..60).prop_map(|mut events| {
+        events.sort_by_key(|event| event.minute);
+        events
+    })
+}
+
+fn parts(number: u64, event: &Event, at_ns: i64) -> Value {
+    let name = ["load", "save", "send"][usize::from(event.what) % 3];
+    let severity = ["low", "medium", "high", "critical"][usize::from(event.what) % 4];
+    let begun = json!({ "started_at_ns": at_ns, "fields": [["user", { "text": format!("u{}", event.what) }]],
+        "thread": format!("t{}", event.minute % 7) });
+    let mut parts = json!({
+        "records": [record(number, name, begun)],
+        "rollups": [rollup(name, at_ns, &[1_000, 2_000 + number])],
+    });
+    let (key, value) = match event.what {
+        0 | 1 => ("errors", error_group(at_ns, severity, 2)),
+        2 | 3 => ("transitions", transition(at_ns)),
+        4 => ("progress", job(number, at_ns, "finished")),
+        5 => ("progress", job(number, at_ns, "running")),
+        6 => ("queues", queue(3)),
+        7 => ("lost", json!({ "ring full": 1 })),
+        _ => ("errors", error_group(at_ns, severity, 1)),
+    };
+    parts[key] = if key == "lost" { value } else { json!([value]) };
+    parts
+}
+
+/// A file to which several runs, one after the other, wrote what happened.
+fn history(path: &Path, events: &[Event]) {
+    let mut number = 0;
+    for (run, events) in events.chunks(9).enumerate() {
+        let mut sink = open(path, &format!("run{run}"), Retention::forever());
+        for event in events {
+            let at_ns = T0 + event.minute * MINUTE;
+            number += 1;
+            sink.write(&batch(at_ns + SECOND, parts(number, event, at_ns))).unwrap();
+        }
+        sink.close().unwrap();
+    }
+}
+
+/// Ages in hours, in the order of the parts below.
+type Ages = [i64; 11];
+
+fn retention(ages: &Ages) -> Retention {
+    let age = |part: usize| age(ages[part] * HOUR + OFF);
+    Retention::forever()
+        .records(age(0))
+        .errors(Severity::Low, age(1))
+        .errors(Severity::Medium, age(2))
+        .errors(Severity::High, age(3))
+        .errors(Severity::Critical, age(4))
+        .figures(age(5), age(6), age(7))
+        .transitions(age(8))
+        .progress(age(9))
+        .queue_samples(age(10))
+}
+
+/// Rows that are there and should not be, or the other way round.
+fn differences(path: &Path, old: &Path, ages: &Ages) -> Vec<String> {
+    let end = T0 + END * MINUTE;
+    let cut = |part: usize| end - ages[part] * HOUR - OFF;
+    let step = |ns: i64, step_s: i64| ns - ns.rem_euclid(step_s * SECOND);
+    let (ten, minutes) = (ages[5], ages[5].max(ages[6]));
+    let hours = minutes.max(ages[7]);
+    let figures = [(10, ten), (60, minutes), (3_600, hours), (86_400, hours)]
+        .map(|(step_s, age)| format!("step_s = {step_s} AND start_ns >= {}", step(end - age * HOUR - OFF, step_s)))
+        .join(" OR ");
+    let by_severity = |time: &str| {
+        let each = (0..4).map(|severity| format!("severity = {severity} AND {time} >= {}", cut(severity + 1)));
+        each.collect::<Vec<_>>().join(" OR ")
+    };
+    let groups = format!("SELECT id FROM old.error_groups WHERE {}", by_severity("last_seen_at_ns"));
+    let longest = (1..5).map(cut).min().unwrap_or(0);
+    let expected = [
+        ("records", "id", format!("started_at_ns >= {}", cut(0))),
+        (
+            "record_fields",
+            "record_id",
+            format!("record_id IN (SELECT id FROM old.records WHERE started_at_ns >= {})", cut(0)),
+        ),
+        ("rollups", "step_s, start_ns, series_id, instance_id, hex(durations)", figures),
+        ("error_groups", "id", by_severity("last_seen_at_ns")),
+        ("error_samples", "id", format!("({}) AND group_id IN ({groups})", by_severity("seen_at_ns"))),
+        (
+            "error_hours",
+            "start_ns, group_id, instance_id, count",
+            format!("start_ns >= {} AND group_id IN ({groups})", step(longest, 3_600)),
+        ),
+        ("transitions", "id", format!("at_ns >= {}", cut(8))),
+        ("progress", "id", format!("state = 'running' OR started_at_ns >= {0} OR updated_at_ns >= {0}", cut(9))),
+        ("queue_samples", "start_ns, enqueued", format!("start_ns >= {}", step(cut(10), 10))),
+    ];
+    let sql = Connection::open(path).unwrap();
+    sql.execute("ATTACH ?1 AS old", [old.to_str()]).unwrap();
+    let mut differences = Vec::new();
+    for (table, columns, condition) in expected {
+        for (what, first, second) in [
+            ("missing", format!("old.{table} WHERE {condition}"), format!("main.{table}")),
+            ("too old", format!("main.{table}"), format!("old.{table} WHERE {condition}")),
+        ] {
+            let rows = format!("SELECT {columns} FROM {first} EXCEPT SELECT {columns} FROM {second}");
+            let rows: i64 = sql.query_row(&format!("SELECT count(*) FROM ({rows})"), [], |row| row.get(0)).unwrap();
+            if rows > 0 {
+                differences.push(format!("{table}: {rows} {what}"));
+            }
+        }
+    }
+    differences
+}
+
+/// Ids that lead nowhere, and blocks that do not fit their records.
+fn dangling(path: &Path) -> Vec<String> {
+    let ids = [
+        ("records", "instance_id", "instances"),
+        ("records", "series_id", "series"),
+        ("records", "parent_series_id", "series"),
+        ("records", "thread_id", "strings"),
+        ("record_fields", "key_id", "strings"),
+        ("record_fields", "record_id", "records"),
+        ("records", "id >> 10", "(SELECT block AS id FROM record_blocks)"),
+        ("record_blocks", "block", "(SELECT id >> 10 AS id FROM records)"),
+        ("rollups", "series_id", "series"),
+        ("rollups", "instance_id", "instances"),
+        ("error_hours", "instance_id", "instances"),
+        ("error_samples", "instance_id", "instances"),
+        ("transitions", "instance_id", "instances"),
+        ("transitions", "machine_id", "strings"),
+        ("transitions", "from_id", "strings"),
+        ("transitions", "trigger_id", "strings"),
+        ("progress", "instance_id", "instances"),
+        ("queue_samples", "queue_id", "strings"),
+        ("queue_samples", "instance_id", "instances"),
+    ];
+    let sql = Connection::open(path).unwrap();
+    let dangling = |(table, column, target): &(&str, &str, &str)| {
+        let rows = format!("SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT id FROM {target})");
+        sql.query_row(&rows, [], |row| row.get::<_, i64>(0)).unwrap() > 0
+    };
+    let mut wrong: Vec<_> = ids.iter().filter(|id| dangling(id)).map(|id| format!("{id:?}")).collect();
+    let narrow: i64 = one(
+        path,
+        "SELECT count(*) FROM records JOIN record_blocks ON block = records.id >> 10
+            WHERE started_at_ns NOT BETWEEN first_started_at_ns AND last_started_at_ns",
+    );
+    wrong.extend((narrow > 0).then(|| format!("{narrow} records out of their block")));
+    wrong.extend(Some(one::<String>(path, "PRAGMA integrity_check")).filter(|said| said != "ok"));
+    wrong
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_is_too_old_goes_and_nothing_else(
+        events in events(),
+        ages in prop::array::uniform11(prop_oneof![0..30_i64, 0..2_400_i64]),
+    ) {
+        let folder = Folder::new("retention");
+        let (path, old) = (folder.file(), folder.0.join("old.db"));
+        history(&path, &events);
+        std::fs::copy(&path, &old).unwrap();
+        let mut sink = open(&path, "last", retention(&ages));
+        sink.write(&batch(T0 + END * MINUTE, json!({}))).unwrap();
+        keep(&mut sink, &path);
+        prop_assert_eq!(differences(&path, &old, &ages), Vec::<String>::new());
+        prop_assert_eq!(dangling(&path), Vec::<String>::new());
+        // What was removed comes again under ids that lead somewhere.
+        for (number, what) in (1_000..).zip(0..10) {
+            let at_ns = T0 + END * MINUTE;
+            let event = Event { minute: END, what };
+            sink.write(&batch(at_ns, parts(number, &event, at_ns))).unwrap();
+        }
+        prop_assert_eq!(dangling(&path), Vec::<String>::new());
+        sink.close().unwrap();
+        // And the file tells what it is complete of, which is no more than it is.
+        let since = |part: &str| -> i64 {
+            one(&path, &format!("SELECT coalesce(max(since_ns), {}) FROM kept_since WHERE part = '{part}'", i64::MIN))
+        };
+        prop_assert!(since("records") <= T0 + END * MINUTE - ages[0] * HOUR);
+        prop_assert!(since("transitions") <= T0 + END * MINUTE - ages[8] * HOUR);
+    }
+
+    #[test]
+    fn figures_are_those_of_the_range_that_they_are_said_to_be_of(
+        events in events(),
+        ages in prop::array::uniform3(0..2_400_i64),
+        ranges in prop::collection::vec((0..END, 0..END), 1..12),
+    ) {
+        let folder = Folder::new("covered");
+        let path = folder.file();
+        history(&path, &events);
+        let [ten, minutes, hours] = ages.map(|hours| age(hours * HOUR + OFF));
+        let mut sink = open(&path, "last", Retention::forever().figures(ten, minutes, hours));
+        sink.write(&batch(T0 + END * MINUTE, json!({}))).unwrap();
+        keep(&mut sink, &path);
+        let history = SqliteHistory::open(&path).unwrap();
+        for (one, other) in ranges {
+            let (since, until) = (T0 + one.min(other) * MINUTE, T0 + (one.max(other) + 1) * MINUTE);
+            let selection = Selection::new(TimeRange::since(at(since)).until(at(until)));
+            let found = history.figures(&selection, LONG).unwrap();
+            let covered = |event: &&Event| {
+                let time = at(T0 + event.minute * MINUTE);
+                found.covered.since.is_none_or(|since| since <= time) && found.covered.until.is_none_or(|until| time < until)
+            };
+            // Two calls each.
+            let calls = 2 * events.iter().filter(covered).count() as u64;
+            let there = one_row(&path) > 0;
+            prop_assert_eq!(found.figures.finished(), if there { calls } else { 0 }, "{:?}", found.covered);
+            // Step by step: what is known is right, what is not is said not to be.
+            let step = Duration::from_mins(60);
+            let series = history.series(&selection, Figure::Calls, step, LONG).unwrap();
+            for point in series.points {
+                let within = |event: &&Event| {
+                    let time = at(T0 + event.minute * MINUTE);
+                    (point.start..point.start + step).contains(&time)
+                };
+                let calls = 2.0 * events.iter().filter(within).count() as f64;
+                prop_assert!(point.value.is_none_or(|value| (value - calls).abs() < 0.5), "{point:?} of {calls}");
+            }
+        }
+    }
+}
+
+fn one_row(path: &Path) -> i64 {
+    one(path, "SELECT EXISTS (SELECT 1 FROM rollups)")
+}
+
+/// Records of some seconds, a thousand each.
+fn fill(sink: &mut SqliteSink, first: i64, seconds: i64) {
+    for second in first..first + seconds {
+        let at_ns = T0 + second * SECOND;
+        let ids = second.unsigned_abs() * 1_000;
+        let records: Vec<_> =
+            (ids..ids + 1_000).map(|id| record(id + 1, "load", json!({ "started_at_ns": at_ns }))).collect();
+        let parts = json!({ "records": records, "rollups": [rollup("load", at_ns, &[1_000; 1_000])] });
+        sink.write(&batch(at_ns, parts)).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_loses_the_oldest_and_gives_its_room_back() {
+    let folder = Folder::new("bytes");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::new().max_bytes(2 << 20));
+    fill(&mut sink, 0, 40);
+    keep(&mut sink, &path);
+    let left = count(&path, "records");
+    assert!((5_000..39_000).contains(&left), "{left}");
+    assert_eq!(
+        one::<i64>(&path, "SELECT min(started_at_ns) FROM records WHERE id = (SELECT max(id) FROM records)"),
+        T0 + 39 * SECOND,
+        "the newest are there"
+    );
+    let since: i64 = one(&path, "SELECT since_ns FROM kept_since WHERE part = 'records'");
+    assert_eq!(
+        one::<i64>(&path, &format!("SELECT count(*) FROM records WHERE started_at_ns >= {since}")),
+        40_000 - (since - T0 + SECOND - 1) / SECOND * 1_000,
+        "from then on it is complete"
+    );
+    assert_eq!(one::<i64>(&path, "SELECT sum(succeeded) FROM rollups WHERE step_s = 86400 OR open = 1"), 40_000);
+    assert_eq!(dangling(&path), Vec::<String>::new());
+    sink.close().unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() <= 2 << 20);
+}
+
+#[test]
+fn what_nothing_has_any_more_goes() {
+    let folder = Folder::new("unused");
+    let path = folder.file();
+    let mut sink = open(&path, "old", Retention::new());
+    fill(&mut sink, 0, 1);
+    sink.write(&batch(T0 + SECOND, json!({ "lost": { "ring full": 1 }, "transitions": [transition(T0)] }))).unwrap();
+    sink.close().unwrap();
+    let mut sink = open(&path, "new", Retention::new());
+    let later = T0 + 800 * DAY;
+    sink.write(&batch(later, json!({ "rollups": [rollup("save", later, &[5])] }))).unwrap();
+    keep(&mut sink, &path);
+    // Only now is it known that nothing is left of them.
+    sink.write(&batch(later + 2 * HOUR, json!({ "rollups": [rollup("save", later + 2 * HOUR, &[5])] }))).unwrap();
+    keep(&mut sink, &path);
+    for (table, left) in [("series", 1), ("instances", 1), ("strings", 0), ("losses", 0), ("records", 0)] {
+        assert_eq!(count(&path, table), left, "{table}");
+    }
+    // One that comes again is one that is new, to the sink that removed it as well.
+    sink.write(&batch(later + 3 * HOUR, json!({ "records": [record(1, "load", json!({ "started_at_ns": later }))] })))
+        .unwrap();
+    assert_eq!(dangling(&path), Vec::<String>::new());
+}
+
+#[test]
+fn a_writer_does_not_use_what_another_one_removed() {
+    let folder = Folder::new("two");
+    let path = folder.file();
+    let (mut one_sink, mut other) = (open(&path, "a", Retention::forever()), open(&path, "b", Retention::new()));
+    fill(&mut one_sink, 0, 1);
+    for day in 1..6 {
+        let later = T0 + day * 400 * DAY;
+        other.write(&batch(later, json!({ "rollups": [rollup("save", later, &[5])] }))).unwrap();
+        keep(&mut other, &path);
+        other.write(&batch(later + 2 * HOUR, json!({}))).unwrap();
+        keep(&mut other, &path);
+        let records = [record(1, "load", json!({ "started_at_ns": later }))];
+        one_sink.write(&batch(later, json!({ "records": records, "rollups": [rollup("load", later, &[5])] }))).unwrap();
+        assert_eq!(dangling(&path), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_runs_stays() {
+    let folder = Folder::new("running");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::new());
+    let active = json!({
+        "id": 8, "name": "serve", "kind": "function", "labels": {}, "parent": null, "trace_id": null,
+        "span_id": format!("{:016x}", 8), "started_at_ns": T0, "age_ns": 1, "thread": "t", "state": "running", "polls": 0,
+        "busy_time_ns": 0,
+    });
+    let parts = json!({ "active": [active], "progress": [job(1, T0, "running"), job(2, T0, "finished")] });
+    sink.write(&batch(T0, parts.clone())).unwrap();
+    let sql = Connection::open(&path).unwrap();
+    sql.execute_batch(&format!(
+        "INSERT INTO alerts (rule, labels, severity, state, message, started_at_ns, ended_at_ns) VALUES
+            ('slow', '{{}}', 1, 'firing', 'm', {T0}, NULL), ('slow', '{{}}', 1, 'resolved', 'm', {T0}, {T0});
+        INSERT INTO operations_by_id (id, name, kind, component, labels, fields, steps, begun_by, started_at_ns, items, bytes)
+            VALUES ('runs', 'n', 'k', '', '{{}}', '[]', '[]', 1, {T0}, 0, 0), ('over', 'n', 'k', '', '{{}}', '[]', '[]', 1, {T0}, 0, 0);
+        UPDATE operations_by_id SET ended_at_ns = {T0}, outcome = 0 WHERE id = 'over';
+        INSERT INTO checkpoints VALUES ('import', x'00', {T0});"
+    ))
+    .unwrap();
+    for days in [800, 801] {
+        sink.write(&batch(T0 + days * DAY, json!({ "active": [active_again(&parts)] }))).unwrap();
+        keep(&mut sink, &path);
+    }
+    for (what, left) in [
+        ("SELECT count(*) FROM active_operations", 1),
+        ("SELECT count(*) FROM series", 1),
+        ("SELECT count(*) FROM instances", 1),
+        ("SELECT count(*) FROM progress WHERE state = 'running'", 1),
+        ("SELECT count(*) FROM progress", 1),
+        ("SELECT count(*) FROM alerts WHERE state = 'firing'", 1),
+        ("SELECT count(*) FROM alerts", 1),
+        ("SELECT count(*) FROM operations_by_id WHERE id = 'runs'", 1),
+        ("SELECT count(*) FROM operations_by_id", 1),
+        ("SELECT count(*) FROM checkpoints", 1),
+    ] {
+        assert_eq!(one::<i64>(&path, what), left, "{what}");
+    }
+}
+
+fn active_again(parts: &Value) -> Value {
+    parts["active"][0].clone()
+}
+
+#[test]
+fn runs_that_are_short_remove_what_is_too_old_as_well() {
+    let folder = Folder::new("short");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::forever());
+    fill(&mut sink, 0, 1);
+    sink.close().unwrap();
+    let run = |name: &str, at_ns: i64| {
+        let mut sink = open(&path, name, Retention::new());
+        sink.write(&batch(at_ns, json!({ "rollups": [rollup("load", at_ns, &[5])] }))).unwrap();
+        sink.close().unwrap();
+        one::<i64>(&path, "SELECT at_ns FROM upkeep WHERE task = 'retention'")
+    };
+    let looked = run("b", T0 + 31 * DAY);
+    assert_eq!(count(&path, "records"), 0);
+    // Not each of them looks.
+    assert_eq!(run("c", T0 + 31 * DAY + MINUTE), looked);
+    assert!(run("d", T0 + 31 * DAY + HOUR) > looked);
+}
