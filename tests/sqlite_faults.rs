@@ -12,9 +12,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use monitor_core::{Monitor, RecordPolicy, SinkState, SinkStats};
+use monitor_core::{Monitor, RecordPolicy, Sink as _, SinkState, SinkStats, SqliteSink};
 use rusqlite::{Connection, types::FromSql};
 use tests::folder::Folder;
 
@@ -24,16 +24,23 @@ const SHORT: Duration = Duration::from_millis(1);
 /// Tells the program to be the one that is killed, and which file it writes.
 const VICTIM: &str = "SQLITE_VICTIM";
 
+/// Tells the victim to remove what is too old.
+const REMOVES: &str = "SQLITE_VICTIM_REMOVES";
+
 /// How often the victim is killed.
 const KILLS: u32 = 100;
 
 fn main() {
     if let Some(path) = std::env::var_os(VICTIM) {
+        if std::env::var_os(REMOVES).is_some() {
+            removing_victim(Path::new(&path));
+        }
         victim(Path::new(&path));
     }
-    let cases: [(&str, fn()); 8] = [
+    let cases: [(&str, fn()); 9] = [
         ("a killed process has lost nothing that it was told is written", killed),
         ("what a killed process was doing is interrupted", interrupted),
+        ("a process killed while it removes what is old leaves a whole file", killed_removing),
         ("a damaged file is put aside and a new one begun", damaged),
         ("a file that is no database is put aside", no_database),
         ("a file that another program holds is written when it is free", locked),
@@ -92,10 +99,30 @@ fn victim(path: &Path) -> ! {
     }
 }
 
+/// Removes what is too old and gives the room back, and says so after each share of the work, for ever.
+fn removing_victim(path: &Path) -> ! {
+    let mut sink = SqliteSink::new(path);
+    let started_at_ns = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    let instance = serde_json::json!({
+        "run": format!("{:032x}", started_at_ns), "service": "victim", "host": "", "program": "", "pid": 1,
+        "started_at_ns": u64::try_from(started_at_ns).unwrap(),
+    });
+    sink.open(&serde_json::from_value(instance).unwrap()).unwrap();
+    for share in 1.. {
+        sink.idle().unwrap();
+        println!("{share}");
+        std::io::stdout().flush().unwrap();
+    }
+    unreachable!("there is no last number")
+}
+
 /// Starts a victim and kills it when it has said so many lines. What it said last.
 fn kill_after(path: &Path, lines: u32) -> i64 {
-    let mut child =
-        Command::new(std::env::current_exe().unwrap()).env(VICTIM, path).stdout(Stdio::piped()).spawn().unwrap();
+    kill(Command::new(std::env::current_exe().unwrap()).env(VICTIM, path), lines)
+}
+
+fn kill(victim: &mut Command, lines: u32) -> i64 {
+    let mut child = victim.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| line.unwrap().parse().unwrap());
     let mut last = 0;
     for _ in 0..lines {
@@ -131,6 +158,50 @@ fn killed() {
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM rollups WHERE open = 1"), 0);
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM instances WHERE ended IS NULL"), 0);
     assert_eq!(folder.files(), ["monitor.db"], "the locks of the dead are gone");
+}
+
+fn killed_removing() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    work(&local, 2_000);
+    local.shutdown(PATIENCE).unwrap();
+    // A hundred thousand records that are too old, and two thousand that are not.
+    let sql = Connection::open(&path).unwrap();
+    let month = 40 * 24 * 3_600 * 1_000_000_000_i64;
+    sql.execute_batch(&format!(
+        "PRAGMA foreign_keys = OFF; BEGIN;
+        UPDATE records SET id = id + 1000000;
+        WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 49)
+        INSERT INTO records SELECT records.id - 1000000 + i * 2000, instance_id, series_id, outcome, started_at_ns - {month},
+            duration_ns, span_id, parent_span_id, trace_id_high, trace_id_low, thread_id, busy_ns, polls, items, bytes,
+            parent_series_id, 'x' FROM records, n;
+        INSERT INTO strings VALUES (1000, 'user', 9000000000000000000);
+        INSERT INTO record_fields SELECT 1000, id, id FROM records WHERE id % 10 = 0;
+        DELETE FROM record_blocks;
+        INSERT INTO record_blocks SELECT id >> 10, min(started_at_ns), max(started_at_ns), min(duration_ns), max(duration_ns),
+            31, -1 FROM records GROUP BY id >> 10;
+        COMMIT;"
+    ))
+    .unwrap();
+    let left = || -> i64 { ask(&path, "SELECT count(*) FROM records") };
+    assert_eq!(left(), 102_000);
+    let mut rounds: u32 = 0;
+    let mut before = left();
+    while ask::<i64>(&path, "SELECT count(*) FROM record_blocks") > 3 || rounds < 10 {
+        let mut victim = Command::new(std::env::current_exe().unwrap());
+        kill(victim.env(VICTIM, &path).env(REMOVES, "1"), rounds % 3);
+        rounds += 1;
+        assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+        let now = left();
+        assert!(now <= before && now >= 2_000, "{now} of {before}");
+        before = now;
+    }
+    assert_eq!(left(), 2_000, "those that are not too old are there");
+    let wrong = "SELECT (SELECT count(*) FROM record_fields WHERE record_id NOT IN (SELECT id FROM records))
+        + (SELECT count(*) FROM records WHERE id >> 10 NOT IN (SELECT block FROM record_blocks))";
+    assert_eq!(ask::<i64>(&path, wrong), 0);
+    println!("killed {rounds} times while it removed");
 }
 
 fn interrupted() {

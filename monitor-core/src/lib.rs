@@ -84,7 +84,7 @@
 //! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | what was: records, figures and errors of all runs that share a file | [`History`], `SqliteHistory`, [`OperationFilter`], [`Selection`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
-//! | history in a file, for later runs and other programs | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions` |
+//! | history in a file, for later runs and other programs | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions`, `Retention` |
 //! | everything to a database, a file, another program | [`Sink`], [`MonitorBuilder::sink`], [`Batch`], [`SinkStats`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |

@@ -206,6 +206,6 @@ pub struct SeriesPoint {
     /// Beginning of the step: a multiple of it since the Unix epoch.
     #[serde(rename = "start_ns", with = "system_time_ns")]
     pub start: SystemTime,
-    /// The figure; `None` where nothing happened that it could be of.
+    /// The figure; `None` where nothing happened that it could be of, or steps so short are not kept so long.
     pub value: Option<f64>,
 }
