@@ -4,6 +4,8 @@
 
 pub(crate) mod buckets;
 pub(crate) mod float_buckets;
+#[cfg(feature = "sqlite")]
+pub(crate) mod fork_gate;
 pub(crate) mod lane;
 pub(crate) mod names;
 pub(crate) mod padded;

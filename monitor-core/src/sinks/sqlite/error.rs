@@ -19,6 +19,7 @@ enum Kind {
     Damaged(&'static str),
     Busy,
     Forked,
+    ForkedWhileInUse,
 }
 
 /// What is to be done after an error.
@@ -59,6 +60,11 @@ impl StoreError {
         Self { kind: Kind::Forked }
     }
 
+    /// The process was forked off while another thread used a file: what SQLite knows of files is cut in two.
+    pub(crate) fn forked_while_in_use() -> Self {
+        Self { kind: Kind::ForkedWhileInUse }
+    }
+
     /// Whether somebody else had the file, or a table of it, for too long.
     pub(crate) fn is_lock(&self) -> bool {
         match &self.kind {
@@ -89,7 +95,9 @@ impl StoreError {
             },
             Kind::Damaged(_) => Cure::Replace,
             Kind::Busy => Cure::Wait,
-            Kind::Forked | Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => Cure::None,
+            Kind::Forked | Kind::ForkedWhileInUse | Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => {
+                Cure::None
+            }
         }
     }
 }
@@ -111,6 +119,10 @@ impl fmt::Display for StoreError {
             ),
             Kind::Foreign => f.write_str(
                 "the file is a database of another program and was not touched; give the monitor a file of its own",
+            ),
+            Kind::ForkedWhileInUse => f.write_str(
+                "this process was forked off while another thread of its parent used a history, so it cannot open any; \
+                 fork again, or start it by `exec`",
             ),
             Kind::Newer { found, known } => write!(
                 f,

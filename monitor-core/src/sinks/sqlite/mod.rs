@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `connection` | opening a file and what each connection is set to |
+//! | `link` | a connection that a fork does not cut in two |
 //! | `durable` | a connection for what must not be lost |
 //! | `error` | what goes wrong, and what helps |
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
@@ -29,6 +30,8 @@ mod error;
 mod grade;
 mod id_lists;
 mod intern;
+#[allow(dead_code)]
+mod link;
 mod losses;
 mod migrations;
 pub(crate) mod options;
