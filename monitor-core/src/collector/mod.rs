@@ -5,7 +5,8 @@
 //! | `mod` | the thread: when a batch is made, flushing, shutting down |
 //! | `intake` | what came since the last time, and the making of a batch |
 //! | `moves` | transitions of state machines on their way there |
-//! | `outlet` | one sink: its bounded queue, what became of each entry |
+//! | `queue` | what waits for one sink, bounded, and what became of each entry |
+//! | `outlet` | one sink as the collector sees it |
 //! | `worker` | the thread of one sink |
 //! | `instance` | which run of which program this is |
 //!
@@ -16,6 +17,7 @@ mod instance;
 mod intake;
 mod moves;
 mod outlet;
+mod queue;
 mod worker;
 
 use std::sync::Arc;

@@ -6,12 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::outlet::{Fate, Next, Shared};
+use super::queue::{FIRST_PAUSE, Fate, Next, Shared};
 use crate::model::{Batch, Instance};
 use crate::ports::sink::{Sink, SinkError};
 
-/// How long it waits after an error before it tries again: at first, and at most.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause after an error.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How often the sink may do upkeep.
