@@ -2,7 +2,6 @@
 
 use super::Monitor;
 use crate::model::OperationStatus;
-use crate::record::by_id;
 use crate::trackers::by_id as tracked;
 use crate::trackers::by_id::begin::BeginById;
 use crate::trackers::by_id::end::EndById;
@@ -68,6 +67,6 @@ impl Monitor {
     /// ```
     #[must_use]
     pub fn operation_by_id(&self, id: &str) -> Option<OperationStatus> {
-        by_id::status(&self.recorder(), id)
+        tracked::status(&self.recorder(), id)
     }
 }

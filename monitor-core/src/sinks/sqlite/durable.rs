@@ -20,6 +20,9 @@ pub(super) struct Durable {
     path: PathBuf,
     open: Mutex<Option<Open>>,
     process: u32,
+    durability: Durability,
+    patience: Duration,
+    busy: Duration,
 }
 
 struct Open {
@@ -32,7 +35,15 @@ impl Durable {
     pub(super) fn new(path: &Path) -> Durable {
         // Absolute, so that it stays the same file when the program changes its folder.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Durable { path, open: Mutex::new(None), process: std::process::id() }
+        let (open, process) = (Mutex::new(None), std::process::id());
+        Durable { path, open, process, durability: Durability::Power, patience: PATIENCE, busy: connection::BUSY }
+    }
+
+    /// The same for what survives the end of the process, with less patience: for callers that must not wait.
+    pub(super) fn hasty(path: &Path, patience: Duration) -> Durable {
+        let mut this = Durable::new(path);
+        (this.durability, this.patience, this.busy) = (Durability::Process, patience, patience);
+        this
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -45,12 +56,12 @@ impl Durable {
         if self.process != std::process::id() {
             return Err(StoreError::forked());
         }
-        let mut slot = self.open.try_lock_for(PATIENCE).ok_or_else(StoreError::busy)?;
+        let mut slot = self.open.try_lock_for(self.patience).ok_or_else(StoreError::busy)?;
         let is_current = |open: &Open| open.identity.is_some() && open.identity == FileIdentity::of(&self.path);
         if !slot.as_ref().is_some_and(is_current) {
             // Closed first: SQLite must not have a file that was removed and a new one at the same path.
             *slot = None;
-            let connection = connection::open_to_write(&self.path, Durability::Power)?;
+            let connection = connection::open_to_write_within(&self.path, self.durability, self.busy)?;
             *slot = Some(Open { connection, identity: FileIdentity::of(&self.path) });
         }
         let Some(open) = slot.as_mut() else { return Err(StoreError::busy()) };

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use super::super::outcome::{Caused, Displayed};
 use super::error::OperationIdError;
+use super::ledger::{Failed, Ledger};
 use super::{Fields, count_unheard, here, told};
 use crate::model::{ErrorText, FieldValue, OperationStatus, Outcome};
 use crate::record::by_id::{self, EndExtras};
@@ -146,8 +147,12 @@ impl<'a> EndById<'a> {
         let Self { outcome, items, bytes, output_bytes, .. } = *self;
         let end = End { outcome, items, bytes, output_bytes };
         let error = self.error.as_ref().map(|error| -> &dyn Failure { error });
-        let extras = EndExtras { fields: std::mem::take(&mut self.fields).0, error };
-        by_id::end(&recorder, self.id, end, extras).map_err(|refused| told(&recorder, self.id, &refused))
+        let extras = EndExtras { fields: std::mem::take(&mut self.fields).0, error, by_id: None };
+        let ended = match Ledger::of(&recorder) {
+            Some(ledger) => ledger.end(self.id, end, extras),
+            None => by_id::end(&recorder, self.id, end, extras).map_err(Failed::Here),
+        };
+        ended.map_err(|failed| told(&recorder, self.id, failed))
     }
 }
 
