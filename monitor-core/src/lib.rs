@@ -154,7 +154,7 @@ pub use crate::{
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
     ports::history::History,
     ports::history_error::HistoryError,
-    ports::operations::{EndsElsewhere, LedgerError, OperationLedger},
+    ports::operations::{LedgerError, LedgerNews, OperationLedger},
     ports::sink::{Sink, SinkError},
     record::call_site::RecordPolicy,
     record::copies::copies,

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -20,9 +20,9 @@ use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite, O
 /// [`LedgerError::Unreachable`] within about a second. The program goes on then with what its own process knows. Called
 /// inside the monitor: what is tracked in there is not recorded, and a panic counts as unreachable.
 pub trait OperationLedger: Send + Sync {
-    /// Called once before everything else: which run of which program asks, and what is to be told when another one ends
-    /// what this one began. Nothing need be opened yet.
-    fn open(&self, instance: &Instance, ends: EndsElsewhere);
+    /// Called once before everything else: which run of which program asks, and where to tell when another one ends what
+    /// this one began. Nothing need be opened yet.
+    fn open(&self, instance: &Instance, news: LedgerNews);
 
     /// An operation begins. One that ended before, or was interrupted, may begin anew.
     ///
@@ -119,12 +119,13 @@ impl fmt::Display for LedgerError {
 
 impl Error for LedgerError {}
 
-/// Where an [`OperationLedger`] tells that another process ended what this one began. Clones are the same place.
+/// Where an [`OperationLedger`] tells what happens without being asked: another process ended what this one began; the place
+/// that could not be reached can be. Clones are the same.
 ///
 /// What is told is taken account of when the monitor is read, at the next call by that id, and each second where the monitor
 /// has a sink. It is bounded: 16,384 may wait, which are more than run at a time.
 #[derive(Clone, Debug, Default)]
-pub struct EndsElsewhere {
+pub struct LedgerNews {
     told: Arc<Told>,
 }
 
@@ -132,15 +133,16 @@ pub struct EndsElsewhere {
 struct Told {
     /// How many there are, to find out without the lock that there is none.
     waiting: AtomicU64,
+    reachable: AtomicBool,
     list: Mutex<Vec<(String, Option<SpanId>)>>,
 }
 
 /// How many may wait.
 const MOST: usize = 16_384;
 
-impl EndsElsewhere {
+impl LedgerNews {
     /// The operation of that id, which this process began with that span, is over. False if there is no room for it.
-    pub fn tell(&self, id: &str, span_id: Option<SpanId>) -> bool {
+    pub fn ended(&self, id: &str, span_id: Option<SpanId>) -> bool {
         let end = (id.to_owned(), span_id);
         let mut list = self.told.list.lock();
         let fits = list.len() < MOST;
@@ -149,6 +151,16 @@ impl EndsElsewhere {
             self.told.waiting.store(list.len() as u64, Ordering::Release);
         }
         fits
+    }
+
+    /// What had to be told later has been, and nothing is in the way.
+    pub fn reachable(&self) {
+        self.told.reachable.store(true, Ordering::Release);
+    }
+
+    /// Whether that was told since the last time.
+    pub(crate) fn take_reachable(&self) -> bool {
+        self.told.reachable.load(Ordering::Acquire) && self.told.reachable.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -168,11 +180,13 @@ mod tests {
 
     #[test]
     fn what_is_told_waits_until_it_is_taken_and_is_bounded() {
-        let ends = EndsElsewhere::default();
+        let ends = LedgerNews::default();
         assert!(ends.is_empty());
-        assert!(ends.clone().tell("a", SpanId::new(1)) && !ends.is_empty());
+        assert!(ends.clone().ended("a", SpanId::new(1)) && !ends.is_empty());
         assert_eq!(ends.take(), [("a".to_owned(), SpanId::new(1))]);
         assert!(ends.is_empty() && ends.take().is_empty());
-        assert_eq!((0..MOST + 1).filter(|n| ends.tell(&n.to_string(), None)).count(), MOST);
+        ends.reachable();
+        assert!(ends.take_reachable() && !ends.take_reachable());
+        assert_eq!((0..MOST + 1).filter(|n| ends.ended(&n.to_string(), None)).count(), MOST);
     }
 }

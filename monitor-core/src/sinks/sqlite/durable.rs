@@ -50,6 +50,14 @@ impl Durable {
         &self.path
     }
 
+    /// Closes the connection, unless somebody is about to use it. It is opened again when it is needed.
+    pub(super) fn close(&self) {
+        if self.process == std::process::id() {
+            let open = self.open.try_lock().and_then(|mut slot| slot.take());
+            drop(open);
+        }
+    }
+
     /// Has `work` done with the connection, which is opened first if need be. The work makes its own transaction, an
     /// immediate one if it reads before it writes.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {

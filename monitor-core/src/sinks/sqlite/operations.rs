@@ -19,7 +19,7 @@ use super::operation_rows::{self as rows, Answer};
 use super::presence::{RunFile, RunShare};
 use super::{instances, losses};
 use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite, SpanId};
-use crate::ports::operations::{EndsElsewhere, LedgerError, OperationLedger};
+use crate::ports::operations::{LedgerError, LedgerNews, OperationLedger};
 
 /// How long a caller waits for other threads of its process, and as long again for other processes.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -87,7 +87,7 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct State {
     instance: Option<Instance>,
-    ends: EndsElsewhere,
+    news: LedgerNews,
     /// What is to be written when it is possible.
     waiting: VecDeque<LedgerWrite>,
     /// What found no room there, or was decided otherwise in the meantime, and is not in the file's account yet.
@@ -189,11 +189,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Lets go of the run's file if nothing runs that the run began: its sink is about to close.
+    /// Its sink is about to close: lets go of the file, and of that of the run if nothing runs that the run began.
     pub(super) fn let_go(&self, connection: &Connection, id: i64) {
         if matches!(rows::runs_any(connection, id), Ok(false)) {
             self.release();
         }
+        self.durable.close();
     }
 
     fn release(&self) {
@@ -241,17 +242,19 @@ impl Shared {
     }
 
     fn reached(&self) {
-        let before = self.state.lock().paused.take();
-        drop(before);
+        let mut state = self.state.lock();
+        if state.paused.take().is_some() {
+            state.news.reachable();
+        }
     }
 
     fn tell(&self, ends: Vec<(String, Option<SpanId>)>) {
         if ends.is_empty() {
             return;
         }
-        let place = self.state.lock().ends.clone();
+        let news = self.state.lock().news.clone();
         for (id, span) in ends {
-            place.tell(&id, span);
+            news.ended(&id, span);
         }
     }
 }
@@ -277,9 +280,9 @@ fn catch(connection: &Connection, by: By<'_>, write: &LedgerWrite) -> Result<u64
 }
 
 impl OperationLedger for SqliteOperations {
-    fn open(&self, instance: &Instance, ends: EndsElsewhere) {
+    fn open(&self, instance: &Instance, news: LedgerNews) {
         let mut state = self.shared.state.lock();
-        (state.instance, state.ends) = (Some(instance.clone()), ends);
+        (state.instance, state.news) = (Some(instance.clone()), news);
     }
 
     fn begin(&self, begun: &LedgerBegin) -> Result<(), LedgerError> {

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::base::names::truncated;
 use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite, OperationStatus};
-use crate::ports::operations::{EndsElsewhere, LedgerError, OperationLedger};
+use crate::ports::operations::{LedgerError, LedgerNews, OperationLedger};
 use crate::record::by_id::{self, Drawn, EndExtras, Entry, Foreign, Refused};
 use crate::record::failure::count_panicked_callback;
 use crate::record::quiet::quietly;
@@ -24,7 +24,7 @@ const MAX_REASON_BYTES: usize = 500;
 /// What a recorder has where its operations by id are known to other processes.
 struct Client {
     ledger: ManuallyDrop<Box<dyn OperationLedger>>,
-    ends: EndsElsewhere,
+    news: LedgerNews,
     run: String,
     /// Beginnings that the ledger may know of and the recorder does not yet.
     beginning: AtomicU64,
@@ -51,14 +51,14 @@ pub(super) struct Ledger<'a> {
 
 /// Gives a ledger to a recorder, once. False if it has one.
 pub(crate) fn attach(recorder: &Recorder, ledger: Box<dyn OperationLedger>, instance: &Instance) -> bool {
-    let ends = EndsElsewhere::default();
+    let news = LedgerNews::default();
     let client = Client {
         ledger: ManuallyDrop::new(ledger),
-        ends: ends.clone(),
+        news: news.clone(),
         run: instance.run.clone(),
         beginning: AtomicU64::new(0),
     };
-    let opened = catch_unwind(AssertUnwindSafe(|| client.ledger.open(instance, ends)));
+    let opened = catch_unwind(AssertUnwindSafe(|| client.ledger.open(instance, news)));
     forget_panic(opened);
     recorder.ledger.set(Box::new(client)).is_ok()
 }
@@ -94,7 +94,7 @@ impl Drop for Client {
 struct Nowhere;
 
 impl OperationLedger for Nowhere {
-    fn open(&self, _instance: &Instance, _ends: EndsElsewhere) {}
+    fn open(&self, _instance: &Instance, _news: LedgerNews) {}
 
     fn begin(&self, _begun: &LedgerBegin) -> Result<(), LedgerError> {
         Ok(())
@@ -206,16 +206,13 @@ impl<'a> Ledger<'a> {
             (Ok(there), Some(entry)) if there.begun.span_id == by_id::span(&entry) => {
                 let status = there.status(anchor.wall);
                 // Steps that it was moved to elsewhere are known there alone.
-                let known = entry.status(&anchor).by_id;
-                let same =
-                    known.steps.iter().map(|step| &step.name).eq(status.by_id.steps.iter().map(|step| &step.name));
-                extras.by_id = (!same).then(|| status.by_id.clone());
+                extras.by_id = (!same_steps(&entry.status(&anchor), &status)).then(|| status.by_id.clone());
                 Ok(by_id::end(self.recorder, id, end, extras).unwrap_or(status))
             }
             (Ok(there), _) => {
                 if there.begun_by == self.client.run {
                     // By a thread of this process that is about to say so.
-                    self.client.ends.tell(id, there.begun.span_id);
+                    self.client.news.ended(id, there.begun.span_id);
                 }
                 let status = there.status(anchor.wall);
                 self.count_foreign(&there, &status, end, extras);
@@ -255,34 +252,32 @@ impl<'a> Ledger<'a> {
         let status = there.status(self.recorder.clock.anchor().wall);
         match (here, running) {
             (Some(here), Some(entry)) if there.begun.span_id == by_id::span(&entry) => {
-                let names = |status: &OperationStatus| -> Vec<String> {
-                    status.by_id.steps.iter().map(|step| step.name.clone()).collect()
-                };
-                Some(if names(&here) == names(&status) {
-                    here
-                } else {
-                    OperationStatus { by_id: status.by_id, ..here }
-                })
+                Some(with_all_steps(here, status))
             }
             // The ledger does not know it yet.
             (Some(here), Some(_)) => Some(here),
-            // Ended here, and begun and ended at the same time there: by this process's own clock.
-            (Some(here), None) if here.started_at == status.started_at && here.outcome == status.outcome => Some(here),
+            // The same end: by the clock of this process.
+            (Some(here), None) if here.started_at == status.started_at && here.outcome == status.outcome => {
+                Some(with_all_steps(here, status))
+            }
             _ => Some(status),
         }
     }
 
     /// Takes account of what other processes ended. Costs next to nothing when there is nothing.
     fn catch_up(self) {
-        if self.client.ends.is_empty() {
+        if self.client.news.take_reachable() {
+            self.note_trouble(None);
+        }
+        if self.client.news.is_empty() {
             return;
         }
-        let Some(ends) = quietly(|| self.client.ends.take()) else { return };
+        let Some(ends) = quietly(|| self.client.news.take()) else { return };
         // After they were taken: what is told of is known to the ledger, and so is on its way into the recorder or there.
         let beginning = self.client.beginning.load(Ordering::SeqCst) > 0;
         for (id, span) in ends {
             if !by_id::ended_elsewhere(self.recorder, &id, span) && beginning {
-                quietly(|| self.client.ends.tell(&id, span));
+                quietly(|| self.client.news.ended(&id, span));
             }
         }
     }
@@ -372,4 +367,13 @@ impl<'a> Ledger<'a> {
         let kept = quietly(|| forget_panic(catch_unwind(AssertUnwindSafe(|| self.client.ledger.keep(write)))));
         let _ = kept;
     }
+}
+
+fn same_steps(here: &OperationStatus, there: &OperationStatus) -> bool {
+    here.by_id.steps.iter().map(|step| &step.name).eq(there.by_id.steps.iter().map(|step| &step.name))
+}
+
+/// What this process knows, and the steps that it was moved to elsewhere.
+fn with_all_steps(here: OperationStatus, there: OperationStatus) -> OperationStatus {
+    if same_steps(&here, &there) { here } else { OperationStatus { by_id: there.by_id, ..here } }
 }
