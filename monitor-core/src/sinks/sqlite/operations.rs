@@ -21,9 +21,6 @@ use super::{instances, losses};
 use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite, SpanId};
 use crate::ports::operations::{LedgerError, LedgerNews, OperationLedger};
 
-/// How long a caller waits for other threads of its process, and as long again for other processes.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// How long nobody tries again after the file could not be reached, unless the sink has reached it.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -107,7 +104,7 @@ struct By<'a> {
 
 impl Shared {
     pub(super) fn new(path: PathBuf) -> Shared {
-        let durable = Durable::hasty(&path, PATIENCE);
+        let durable = Durable::hasty(&path);
         Shared { durable, runs: RunShare::default(), state: Mutex::default(), process: std::process::id() }
     }
 
@@ -172,6 +169,11 @@ impl Shared {
         done
     }
 
+    /// There is a sink for the same file, which is open.
+    pub(super) fn has_sink(&self) {
+        self.durable.leave_log(true);
+    }
+
     /// Upkeep by the connection of the sink, which is that of the same instance.
     pub(super) fn keep_up(&self, connection: &Connection, id: i64) -> Result<(), StoreError> {
         let (instance, waits) = {
@@ -194,6 +196,8 @@ impl Shared {
         if matches!(rows::runs_any(connection, id), Ok(false)) {
             self.release();
         }
+        // It does not take the log over any more.
+        self.durable.leave_log(false);
         self.durable.close();
     }
 

@@ -281,6 +281,7 @@ impl Sink for SqliteSink {
             self.last_batch = (unix_ns(instance.started_at), Instant::now());
         }
         self.instance = Some(instance.clone());
+        self.operations.has_sink();
         self.ready()?;
         self.looked_for_dead = Some(Instant::now());
         let Some(session) = &mut self.session else { return Ok(()) };

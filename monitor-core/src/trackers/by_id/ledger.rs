@@ -3,10 +3,8 @@
 //! The ledger decides who of several begins or ends an id. While it cannot be reached this process decides by what it
 //! knows itself, and has the ledger told later. Nothing here is asked under a lock.
 
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use crate::base::names::truncated;
 use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite, OperationStatus};
@@ -23,7 +21,8 @@ const MAX_REASON_BYTES: usize = 500;
 
 /// What a recorder has where its operations by id are known to other processes.
 struct Client {
-    ledger: ManuallyDrop<Box<dyn OperationLedger>>,
+    /// There until it is dropped.
+    ledger: Option<Box<dyn OperationLedger>>,
     news: LedgerNews,
     run: String,
     /// Beginnings that the ledger may know of and the recorder does not yet.
@@ -52,14 +51,9 @@ pub(super) struct Ledger<'a> {
 /// Gives a ledger to a recorder, once. False if it has one.
 pub(crate) fn attach(recorder: &Recorder, ledger: Box<dyn OperationLedger>, instance: &Instance) -> bool {
     let news = LedgerNews::default();
-    let client = Client {
-        ledger: ManuallyDrop::new(ledger),
-        news: news.clone(),
-        run: instance.run.clone(),
-        beginning: AtomicU64::new(0),
-    };
-    let opened = catch_unwind(AssertUnwindSafe(|| client.ledger.open(instance, news)));
-    forget_panic(opened);
+    let client =
+        Client { ledger: Some(ledger), news: news.clone(), run: instance.run.clone(), beginning: AtomicU64::new(0) };
+    client.contained(|ledger| ledger.open(instance, news));
     recorder.ledger.set(Box::new(client)).is_ok()
 }
 
@@ -82,34 +76,19 @@ fn forget_panic<R>(result: std::thread::Result<R>) -> Option<R> {
         .ok()
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        // SAFETY is not needed: a value of the host is taken out once, where its drop may panic and is contained.
-        let ledger = std::mem::replace(&mut *self.ledger, Box::new(Nowhere));
-        forget_panic(catch_unwind(AssertUnwindSafe(|| drop(ledger))));
+impl Client {
+    /// Runs code of the host. `None` when it panicked.
+    fn contained<R>(&self, f: impl FnOnce(&dyn OperationLedger) -> R) -> Option<R> {
+        let ledger = self.ledger.as_deref()?;
+        forget_panic(catch_unwind(AssertUnwindSafe(|| f(ledger))))
     }
 }
 
-/// Stands where a ledger was.
-struct Nowhere;
-
-impl OperationLedger for Nowhere {
-    fn open(&self, _instance: &Instance, _news: LedgerNews) {}
-
-    fn begin(&self, _begun: &LedgerBegin) -> Result<(), LedgerError> {
-        Ok(())
-    }
-
-    fn step(&self, _id: &str, _name: &str, _at: SystemTime) -> Result<(), LedgerError> {
-        Err(LedgerError::NeverBegun)
-    }
-
-    fn end(&self, _id: &str, _end: &LedgerEnd) -> Result<LedgerEntry, LedgerError> {
-        Err(LedgerError::NeverBegun)
-    }
-
-    fn find(&self, _id: &str) -> Result<Option<LedgerEntry>, LedgerError> {
-        Ok(None)
+impl Drop for Client {
+    fn drop(&mut self) {
+        // A value of the host, whose drop may panic.
+        let ledger = self.ledger.take();
+        forget_panic(catch_unwind(AssertUnwindSafe(|| drop(ledger))));
     }
 }
 
@@ -257,11 +236,18 @@ impl<'a> Ledger<'a> {
             // The ledger does not know it yet.
             (Some(here), Some(_)) => Some(here),
             // The same end: by the clock of this process.
-            (Some(here), None) if here.started_at == status.started_at && here.outcome == status.outcome => {
+            (Some(here), None) if self.ended_here(&there) && here.started_at == status.started_at => {
                 Some(with_all_steps(here, status))
             }
             _ => Some(status),
         }
+    }
+
+    /// Whether it is the run of the operation that began and ended in this process last.
+    fn ended_here(self, there: &LedgerEntry) -> bool {
+        there.ended_by.as_ref() == Some(&self.client.run)
+            && by_id::last_end(self.recorder, &there.begun.id)
+                .is_ok_and(|ended| ended.is_some_and(|entry| by_id::span(&entry) == there.begun.span_id))
     }
 
     /// Takes account of what other processes ended. Costs next to nothing when there is nothing.
@@ -344,7 +330,7 @@ impl<'a> Ledger<'a> {
         ask: impl FnOnce(&dyn OperationLedger) -> Result<R, LedgerError>,
     ) -> Result<Result<R, LedgerError>, Refused> {
         let asked = quietly(|| {
-            let result = forget_panic(catch_unwind(AssertUnwindSafe(|| ask(&**self.client.ledger))));
+            let result = self.client.contained(ask);
             let result = result.unwrap_or_else(|| Err(LedgerError::Unreachable("it panicked".to_owned())));
             self.note_trouble(result.as_ref().err());
             result
@@ -364,8 +350,7 @@ impl<'a> Ledger<'a> {
 
     fn keep(self, write: LedgerWrite) {
         self.recorder.counts.by_id_unshared.fetch_add(1, Ordering::Relaxed);
-        let kept = quietly(|| forget_panic(catch_unwind(AssertUnwindSafe(|| self.client.ledger.keep(write)))));
-        let _ = kept;
+        quietly(|| self.client.contained(|ledger| ledger.keep(write)));
     }
 }
 
