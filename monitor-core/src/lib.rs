@@ -69,6 +69,7 @@
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
 //! | operations begun here and ended there, by id | [`Monitor::begin`], [`Monitor::end`], [`OperationStatus`], [`OperationIdError`] |
+//! | begun in this process and ended in another | `SqliteOperations`, [`OperationLedger`], [`MonitorBuilder::operation_ledger`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | one trace through threads, tasks and programs; fields for all that is done for a request | [`Context`], [`InContext`], [`TraceParent`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |

@@ -136,7 +136,7 @@ pub(crate) struct Foreign<'a> {
 }
 
 /// Counts the end of an operation that another process began.
-pub(crate) fn count_foreign(recorder: &RecorderRef, foreign: Foreign<'_>, end: End, extras: EndExtras<'_>) {
+pub(crate) fn count_foreign(recorder: &RecorderRef, foreign: Foreign<'_>, end: End, extras: &EndExtras<'_>) {
     if !cfg!(feature = "enabled") {
         return;
     }

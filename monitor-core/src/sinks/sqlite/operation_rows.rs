@@ -16,6 +16,9 @@ use crate::ports::operations::LedgerError;
 /// What becomes of a request: done, refused with a reason, or not possible.
 pub(super) type Answer<T> = Result<Result<T, LedgerError>, StoreError>;
 
+/// Ids and spans of operations that ended.
+pub(super) type Ends = Vec<(String, Option<SpanId>)>;
+
 /// Fields that are read back of what others wrote.
 const MAX_FIELDS: usize = 64;
 
@@ -193,7 +196,6 @@ pub(super) fn end(
 /// When its process ended, the operation became an interrupted record; now it is known better.
 fn was_not_cut_off(connection: &Connection, owner: i64, entry: &LedgerEntry) -> Result<(), StoreError> {
     let Some((trace, span)) = entry.begun.trace_id.zip(entry.begun.span_id) else { return Ok(()) };
-    #[expect(clippy::cast_possible_truncation, reason = "the high half is wanted")]
     let high = signed((trace.get() >> 64) as u64);
     let sql = "DELETE FROM records WHERE trace_id_high = ?1 AND span_id = ?2 AND instance_id = ?3 AND outcome = 4";
     connection.prepare_cached(sql)?.execute((high, signed(span.get()), owner))?;
@@ -210,7 +212,7 @@ pub(super) fn has_ends(connection: &Connection, instance: i64) -> Result<bool, S
 }
 
 /// What others have ended of what an instance began: its ids and spans. They are told once.
-pub(super) fn take_ends(connection: &Connection, instance: i64) -> Result<Vec<(String, Option<SpanId>)>, StoreError> {
+pub(super) fn take_ends(connection: &Connection, instance: i64) -> Result<Ends, StoreError> {
     let sql = "SELECT id, span_id FROM operations_ended_elsewhere WHERE instance_id = ?1 LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((instance, MOST_ENDS), |row| Ok((row.get(0)?, row.get(1)?)))?;

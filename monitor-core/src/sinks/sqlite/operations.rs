@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,10 +15,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::durable::Durable;
 use super::error::StoreError;
-use super::operation_rows::{self as rows, Answer};
+use super::operation_rows::{self as rows, Answer, Ends};
 use super::presence::{RunFile, RunShare};
 use super::{instances, losses};
-use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite, SpanId};
+use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite};
 use crate::ports::operations::{LedgerError, LedgerNews, OperationLedger};
 
 /// How long nobody tries again after the file could not be reached, unless the sink has reached it.
@@ -65,7 +65,7 @@ impl SqliteOperations {
     /// Operations by id in that file, without a sink. Nothing is opened yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> SqliteOperations {
-        SqliteOperations { shared: Arc::new(Shared::new(path.into())) }
+        SqliteOperations { shared: Arc::new(Shared::new(&path.into())) }
     }
 
     pub(super) fn of(shared: &Arc<Shared>) -> SqliteOperations {
@@ -103,8 +103,8 @@ struct By<'a> {
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf) -> Shared {
-        let durable = Durable::hasty(&path);
+    pub(super) fn new(path: &Path) -> Shared {
+        let durable = Durable::hasty(path);
         Shared { durable, runs: RunShare::default(), state: Mutex::default(), process: std::process::id() }
     }
 
@@ -142,7 +142,7 @@ impl Shared {
         transaction: Transaction<'_>,
         by: By<'_>,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<(T, Vec<(String, Option<SpanId>)>), StoreError> {
+    ) -> Result<(T, Ends), StoreError> {
         // Taken with the write lock of the file held: nobody can come before it with something newer.
         let (waiting, lost) = {
             let mut state = self.state.lock();
@@ -252,7 +252,7 @@ impl Shared {
         }
     }
 
-    fn tell(&self, ends: Vec<(String, Option<SpanId>)>) {
+    fn tell(&self, ends: Ends) {
         if ends.is_empty() {
             return;
         }

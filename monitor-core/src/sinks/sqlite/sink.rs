@@ -78,7 +78,7 @@ impl SqliteSink {
     pub fn with(options: SqliteOptions) -> SqliteSink {
         // Absolute, so that it stays the same file when the program changes its folder, and `:memory:` is a name.
         let path = std::path::absolute(&options.path).unwrap_or_default();
-        let operations = Arc::new(Shared::new(path.clone()));
+        let operations = Arc::new(Shared::new(&path));
         SqliteSink {
             options,
             instance: None,

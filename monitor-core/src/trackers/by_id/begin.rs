@@ -113,10 +113,12 @@ impl<'a> BeginById<'a> {
     ///
     /// It counts as any operation of its name, but has no parent and is nobody's: it is on no thread. It belongs to the
     /// trace in which it begins, with the fields of the [`Context`](crate::Context) there, wherever it ends. It begins also
-    /// while the monitor is switched off, and is then not recorded. Costs about a microsecond.
+    /// while the monitor is switched off, and is then not recorded. Costs about a microsecond; some 40 where other processes
+    /// [know of it](crate::MonitorBuilder::operation_ledger), and a second at most when they cannot be reached, in which case it
+    /// begins in this process, and they are told later.
     ///
     /// # Errors
-    /// [`AlreadyRunning`](OperationIdError::AlreadyRunning), [`TooMany`](OperationIdError::TooMany),
+    /// [`AlreadyRunning`](OperationIdError::AlreadyRunning), also in another process; [`TooMany`](OperationIdError::TooMany),
     /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn start(mut self) -> Result<(), OperationIdError> {
         self.begin()

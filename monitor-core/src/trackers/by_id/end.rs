@@ -133,7 +133,12 @@ impl<'a> EndById<'a> {
 
     /// Ends the operation and gives what is known of it. Of several that end one id, exactly one does.
     ///
+    /// One that another process began is ended and counted here, in its series, if this process
+    /// [shares](crate::MonitorBuilder::operation_ledger) what it knows: with its steps, its trace and its fields, and the time
+    /// from its beginning by the wall clock.
+    ///
     /// # Errors
+    /// [`Unreachable`](OperationIdError::Unreachable) if only other processes may know it and cannot be asked;
     /// [`NeverBegun`](OperationIdError::NeverBegun), [`AlreadyEnded`](OperationIdError::AlreadyEnded),
     /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn finish(mut self) -> Result<OperationStatus, OperationIdError> {

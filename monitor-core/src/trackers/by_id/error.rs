@@ -44,7 +44,7 @@ pub enum OperationIdError {
         /// Who works on it, if that was said.
         worker: Option<String>,
     },
-    /// No operation of that id was begun with this monitor; or it ended so long ago that it is no longer remembered: the
+    /// No operation of that id was begun with this monitor, nor in another process that it shares them with; or it ended so long ago that it is no longer remembered: the
     /// last 1,024 ends are.
     NeverBegun {
         /// The id.

@@ -194,7 +194,7 @@ impl<'a> Ledger<'a> {
                     self.client.news.ended(id, there.begun.span_id);
                 }
                 let status = there.status(anchor.wall);
-                self.count_foreign(&there, &status, end, extras);
+                self.count_foreign(&there, &status, end, &extras);
                 self.catch_up();
                 Ok(status)
             }
@@ -268,7 +268,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn count_foreign(self, there: &LedgerEntry, status: &OperationStatus, end: End, extras: EndExtras<'_>) {
+    fn count_foreign(self, there: &LedgerEntry, status: &OperationStatus, end: End, extras: &EndExtras<'_>) {
         // What was begun while its monitor was switched off is counted nowhere.
         if there.begun.span_id.is_none() {
             return;
