@@ -401,8 +401,8 @@ fn what_runs_stays() {
     sql.execute_batch(&format!(
         "INSERT INTO alerts (rule, labels, severity, state, message, started_at_ns, ended_at_ns) VALUES
             ('slow', '{{}}', 1, 'firing', 'm', {T0}, NULL), ('slow', '{{}}', 1, 'resolved', 'm', {T0}, {T0});
-        INSERT INTO operations_by_id (id, name, kind, component, labels, fields, steps, begun_by, started_at_ns, items, bytes)
-            VALUES ('runs', 'n', 'k', '', '{{}}', '[]', '[]', 1, {T0}, 0, 0), ('over', 'n', 'k', '', '{{}}', '[]', '[]', 1, {T0}, 0, 0);
+        INSERT INTO operations_by_id (id, name, kind, component, labels, fields, context, steps, steps_over, begun_by, started_at_ns, items, bytes)
+            VALUES ('runs', 'n', 'k', '', '{{}}', '[]', '[]', '[]', 0, 1, {T0}, 0, 0), ('over', 'n', 'k', '', '{{}}', '[]', '[]', '[]', 0, 1, {T0}, 0, 0);
         UPDATE operations_by_id SET ended_at_ns = {T0}, outcome = 0 WHERE id = 'over';
         INSERT INTO checkpoints VALUES ('import', x'00', {T0});"
     ))

@@ -69,6 +69,7 @@
 //! |---|---|
 //! | all arguments of the attribute | [`track_operation`], [`track_operations`] |
 //! | operations begun here and ended there, by id | [`Monitor::begin`], [`Monitor::end`], [`OperationStatus`], [`OperationIdError`] |
+//! | begun in this process and ended in another | `SqliteOperations`, [`OperationLedger`], [`MonitorBuilder::operation_ledger`] |
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | one trace through threads, tasks and programs; fields for all that is done for a request | [`Context`], [`InContext`], [`TraceParent`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
@@ -137,23 +138,25 @@ pub use model::{
     ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge,
     DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity,
     EntityStats, ErrorFilter, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint,
-    Histogram, HistoryFigures, HistorySummary, Instance, KindStats, Labels, MachineTransition, MetricKind, MetricStats,
-    MetricValue, MonitorStats, OperationFilter, OperationRecord, OperationStats, OperationStatus, Outcome, Page,
-    PageKey, PageRequest, ParseFingerprintError, ParsePageKeyError, ParseTraceError, ProgressFilter, ProgressState,
-    ProgressStats, QueueRecent, QueueSample, QueueStats, Refusal, Retention, Rollup, Selection, Series, SeriesPoint,
-    Severity, SinkState, SinkStats, Snapshot, SortOrder, SpanId, StateMachineStats, StateStats, StepTiming,
-    StoredErrorGroup, StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TraceId, TraceParent,
-    TransitionFilter, TransitionRecord, TransitionStats,
+    Histogram, HistoryFigures, HistorySummary, Instance, KindStats, Labels, LedgerBegin, LedgerEnd, LedgerEntry,
+    LedgerWrite, MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats, OperationFilter,
+    OperationRecord, OperationStats, OperationStatus, Outcome, Page, PageKey, PageRequest, ParseFingerprintError,
+    ParsePageKeyError, ParseTraceError, ProgressFilter, ProgressState, ProgressStats, QueueRecent, QueueSample,
+    QueueStats, Refusal, Retention, Rollup, Selection, Series, SeriesPoint, Severity, SinkState, SinkStats, Snapshot,
+    SortOrder, SpanId, StateMachineStats, StateStats, StepTiming, StoredErrorGroup, StoredInstance, StoredProgress,
+    StoredRecord, StoredTransition, TimeRange, TraceId, TraceParent, TransitionFilter, TransitionRecord,
+    TransitionStats,
 };
 
 #[cfg(all(feature = "sqlite", not(loom)))]
-pub use crate::sinks::sqlite::{options::SqliteOptions, sink::SqliteSink};
+pub use crate::sinks::sqlite::{operations::SqliteOperations, options::SqliteOptions, sink::SqliteSink};
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
     ports::history::History,
     ports::history_error::HistoryError,
+    ports::operations::{LedgerError, LedgerNews, OperationLedger},
     ports::sink::{Sink, SinkError},
     record::call_site::RecordPolicy,
     record::copies::copies,

@@ -31,11 +31,12 @@ use self::intake::Intake;
 use self::moves::Moves;
 use self::outlet::Outlet;
 use crate::base::error::Error;
-use crate::model::SinkStats;
+use crate::model::{Instance, SinkStats};
 use crate::ports::sink::Sink;
 use crate::record::attached::Collecting;
 use crate::record::listener::{Listener, MAX_LISTENERS};
-use crate::record::recorder::RecorderRef;
+use crate::record::recorder::{Recorder, RecorderRef};
+use crate::trackers::by_id::ledger;
 
 /// How often a batch is made.
 const TICK: Duration = Duration::from_secs(1);
@@ -65,11 +66,19 @@ struct Control {
     stopped: Option<Result<(), String>>,
 }
 
+/// This run, as sinks are told of it.
+pub(crate) fn this_instance(recorder: &Recorder) -> Instance {
+    let service = recorder.service.lock().clone();
+    instance::this(service, recorder.clock.anchor().wall_time(recorder.since))
+}
+
 impl Collector {
     /// Opens the sinks and starts the threads. Sinks that were opened before one that cannot be are closed again.
-    pub(crate) fn start(recorder: &RecorderRef, sinks: Vec<Box<dyn Sink>>) -> Result<Arc<Self>, Error> {
-        let service = recorder.service.lock().clone();
-        let instance = instance::this(service, recorder.clock.anchor().wall_time(recorder.since));
+    pub(crate) fn start(
+        recorder: &RecorderRef,
+        instance: &Instance,
+        sinks: Vec<Box<dyn Sink>>,
+    ) -> Result<Arc<Self>, Error> {
         let mut outlets = Vec::new();
         for sink in sinks {
             match Outlet::start(sink, instance.clone()) {
@@ -218,6 +227,7 @@ impl Run {
             }
             if Instant::now() >= next || self.is_asked() || stop.is_some() {
                 next = next_tick();
+                ledger::catch_up(&self.recorder);
                 let batch = self.intake.fetch_all(&self.recorder, stop.is_some());
                 self.hand_over(batch);
                 self.collector.control.lock().answered = asked;

@@ -29,6 +29,13 @@ pub struct Figures {
     pub panicked: u64,
     /// Calls that were cancelled, futures dropped before they were ready included.
     pub cancelled: u64,
+    /// Operations by id that were begun here and that another process ended, which has them among its outcomes. See
+    /// [`MonitorBuilder::operation_ledger`](crate::MonitorBuilder::operation_ledger).
+    #[serde(default)]
+    pub ended_elsewhere: u64,
+    /// Operations by id that another process began, which has them in its `started`, and that ended here.
+    #[serde(default)]
+    pub begun_elsewhere: u64,
     /// Pieces of work done: rows, files, messages, as the operation counts them.
     pub items: u64,
     /// Bytes of work done.
@@ -83,6 +90,8 @@ impl Figures {
             failed: totals.failed,
             panicked: totals.panicked,
             cancelled: totals.cancelled,
+            ended_elsewhere: totals.ended_elsewhere,
+            begun_elsewhere: totals.begun_elsewhere,
             items: totals.items,
             bytes: totals.bytes,
             allocations: totals.allocations,
@@ -97,7 +106,8 @@ impl Figures {
             min_ns: totals.min_ns,
             max_ns: totals.max_ns,
         };
-        figures.in_flight = figures.started.saturating_sub(figures.finished());
+        let begun = figures.started.saturating_add(figures.begun_elsewhere);
+        figures.in_flight = begun.saturating_sub(figures.finished()).saturating_sub(figures.ended_elsewhere);
         figures
     }
 
@@ -122,6 +132,8 @@ impl Figures {
             failed: self.failed,
             panicked: self.panicked,
             cancelled: self.cancelled,
+            ended_elsewhere: self.ended_elsewhere,
+            begun_elsewhere: self.begun_elsewhere,
             items: self.items,
             bytes: self.bytes,
             allocations: self.allocations,

@@ -12,6 +12,7 @@
 //! | `operation`, `kind`, `edge` | figures of an operation, of a kind, of the calls from one operation to another |
 //! | `active` | what runs now |
 //! | `by_id` | operations that are begun in one place and ended in another |
+//! | `ledger` | the same as they are told from process to process |
 //! | `error_group`, `progress`, `state_machine` | errors by group, how far long jobs are, in which state each thing is |
 //! | `queue`, `cache`, `metric` | queues, caches, the host's own metrics |
 //! | `record`, `field`, `outcome` | one call that ended, what it carried, how it ended |
@@ -45,6 +46,7 @@ mod histogram;
 pub(crate) mod history;
 mod instance;
 mod kind;
+pub(crate) mod ledger;
 mod metric;
 mod metric_section;
 mod operation;
@@ -91,6 +93,7 @@ pub use instance::Instance;
 pub use kind::KindStats;
 #[cfg(feature = "sqlite")]
 pub(crate) use kind::by_kind;
+pub use ledger::{LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite};
 #[cfg(all(test, feature = "metrics"))]
 pub(crate) use metric::example as example_metric;
 #[cfg(feature = "metrics")]

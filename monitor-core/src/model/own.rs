@@ -66,6 +66,11 @@ pub struct MonitorStats {
     /// Operations by id that did not begin or end as they should have, and nobody was told: the builder was dropped
     /// instead of [`start`](crate::BeginById::start) or [`finish`](crate::EndById::finish).
     pub by_id_errors: u64,
+    /// Beginnings, steps and ends of operations by id that count in this process and that other processes cannot know of,
+    /// because their ledger could not be reached when they came: those that wait for it, and those that had no room.
+    pub by_id_unshared: u64,
+    /// Why the ledger of operations by id cannot be reached, while that is so.
+    pub by_id_trouble: Option<String>,
     /// Ends of operations by id that are no longer remembered, because newer ones have come.
     pub by_id_displaced: u64,
     /// Names, kinds and labels that were cut or had characters replaced.

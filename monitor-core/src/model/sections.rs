@@ -134,6 +134,10 @@ pub(super) fn losses(text: &mut String, own: &MonitorStats) {
         let errors = plural(own.by_id_errors, "error");
         notes.push(format!("{errors} of operations by id went unheard: `start` and `finish` would have told"));
     }
+    if let Some(why) = &own.by_id_trouble {
+        let why = cut_middle(&one_line(why), 54);
+        notes.push(format!("operations by id are known to this process alone for now: {why}"));
+    }
     if own.callbacks_panicked > 0 {
         notes.push(format!("{} of a callback or a Display contained", plural(own.callbacks_panicked, "panic")));
     }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::Monitor;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::error::Error;
-use crate::collector::Collector;
+use crate::collector::{self, Collector};
+use crate::ports::operations::OperationLedger;
 use crate::ports::sink::Sink;
 use crate::record::recorder::{RecorderRef, Settings};
+use crate::trackers::by_id::ledger;
 
 /// Settings of a monitor: [`Monitor::builder`].
 ///
@@ -35,6 +37,7 @@ pub struct MonitorBuilder {
     disabled: bool,
     clock: Option<ManualClock>,
     sinks: Vec<Box<dyn Sink>>,
+    ledger: Option<Box<dyn OperationLedger>>,
 }
 
 impl MonitorBuilder {
@@ -107,7 +110,10 @@ impl MonitorBuilder {
     /// Keeps history in a SQLite file, which is made if there is none: every run's operations, errors, progress, transitions
     /// and figures over time. Many processes may share one file. With the feature `sqlite`. Default: none.
     ///
-    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`]; [`SqliteSink::with`] has more to set. A file that cannot be
+    /// [Operations by id](Monitor::begin) are known to all of them: begun in one, ended in another.
+    ///
+    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`] and [`operation_ledger`](Self::operation_ledger) with its
+    /// [`operations`](crate::SqliteSink::operations); [`SqliteSink::with`] has more to set. A file that cannot be
     /// written just now (its disk is full, another process holds it) hurts nobody: what comes waits for it within bounds, see
     /// [`SinkStats`](crate::SinkStats).
     ///
@@ -115,7 +121,9 @@ impl MonitorBuilder {
     /// [`SqliteSink::with`]: crate::SqliteSink::with
     #[cfg(feature = "sqlite")]
     pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.sink(crate::sinks::sqlite::sink::SqliteSink::new(path))
+        let sink = crate::sinks::sqlite::sink::SqliteSink::new(path);
+        let ledger = sink.operations();
+        self.operation_ledger(ledger).sink(sink)
     }
 
     /// A place that keeps what the monitor sees, beside those given before. Default: none.
@@ -128,15 +136,28 @@ impl MonitorBuilder {
         self
     }
 
+    /// Where operations by id are known to other processes, instead of the one given before: begun in one, ended in another.
+    /// Default: none, they are known to this process alone.
+    ///
+    /// The ledger is asked on the thread that begins or ends an operation. While it cannot be reached the program goes on
+    /// with what it knows itself, see [`MonitorStats::by_id_trouble`](crate::MonitorStats::by_id_trouble). Each process counts
+    /// what happened in it: the one the beginning, the other one the end, with
+    /// [`Figures::ended_elsewhere`](crate::Figures::ended_elsewhere) and
+    /// [`Figures::begun_elsewhere`](crate::Figures::begun_elsewhere) for the balance.
+    pub fn operation_ledger(mut self, ledger: impl OperationLedger + 'static) -> Self {
+        self.ledger = Some(Box::new(ledger));
+        self
+    }
+
     /// A monitor of its own.
     ///
     /// # Errors
     /// [`Error::is_invalid_setting`] for a setting out of its range; [`Error::is_sink_refused`] for a sink that cannot be
     /// used as it was set up.
     pub fn build(mut self) -> Result<Monitor, Error> {
-        let sinks = std::mem::take(&mut self.sinks);
+        let (sinks, ledger) = (std::mem::take(&mut self.sinks), self.ledger.take());
         let recorder = RecorderRef::new(self.settings()?);
-        start_collector(&recorder, sinks)?;
+        connect(&recorder, sinks, ledger)?;
         Ok(Monitor::of(recorder))
     }
 
@@ -150,14 +171,14 @@ impl MonitorBuilder {
         if self.clock.is_some() {
             return Err(Error::invalid_setting("clock", "a manual one", "the system's clock; use build() in tests"));
         }
-        let sinks = std::mem::take(&mut self.sinks);
+        let (sinks, ledger) = (std::mem::take(&mut self.sinks), self.ledger.take());
         let settings = self.settings()?;
         if INSTALLED.swap(true, Ordering::SeqCst) {
             return Err(Error::already_installed());
         }
         let recorder = RecorderRef::of_process();
         recorder.apply(settings);
-        if let Err(error) = start_collector(&recorder, sinks) {
+        if let Err(error) = connect(&recorder, sinks, ledger) {
             INSTALLED.store(false, Ordering::SeqCst);
             return Err(error);
         }
@@ -199,9 +220,21 @@ impl fmt::Debug for MonitorBuilder {
     }
 }
 
-fn start_collector(recorder: &RecorderRef, sinks: Vec<Box<dyn Sink>>) -> Result<(), Error> {
+/// Connects a recorder with the outside: all of it as the same run.
+fn connect(
+    recorder: &RecorderRef,
+    sinks: Vec<Box<dyn Sink>>,
+    ledger: Option<Box<dyn OperationLedger>>,
+) -> Result<(), Error> {
+    if sinks.is_empty() && ledger.is_none() {
+        return Ok(());
+    }
+    let instance = collector::this_instance(recorder);
     if !sinks.is_empty() {
-        Collector::start(recorder, sinks)?;
+        Collector::start(recorder, &instance, sinks)?;
+    }
+    if let Some(ledger) = ledger {
+        ledger::attach(recorder, ledger, &instance);
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use super::Monitor;
 use crate::model::OperationStatus;
-use crate::record::by_id;
 use crate::trackers::by_id as tracked;
 use crate::trackers::by_id::begin::BeginById;
 use crate::trackers::by_id::end::EndById;
@@ -11,7 +10,9 @@ use crate::trackers::by_id::error::OperationIdError;
 /// # Operations by id
 ///
 /// For work that no guard can be carried along with: a job that one callback begins and another one ends, or one thread
-/// and another. At most 10,000 run at a time, and the last 1,024 that ended are remembered.
+/// and another. At most 10,000 run at a time, and the last 1,024 that ended are remembered. With
+/// [`MonitorBuilder::sqlite`](crate::MonitorBuilder), or a [ledger](crate::OperationLedger) of the program's own, one process
+/// may begin it and another one end it; the last run of each id is remembered then.
 #[allow(clippy::must_use_candidate, reason = "a builder that is dropped does what it says")]
 impl Monitor {
     /// An operation to begin, known by an id of 1 to 200 bytes until it [ends](Self::end): see [`BeginById`].
@@ -48,13 +49,14 @@ impl Monitor {
     ///
     /// # Errors
     /// [`NeverBegun`](OperationIdError::NeverBegun), [`AlreadyEnded`](OperationIdError::AlreadyEnded),
-    /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
+    /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant),
+    /// [`Unreachable`](OperationIdError::Unreachable).
     pub fn step(&self, id: &str, name: &str) -> Result<(), OperationIdError> {
         tracked::step(&self.recorder(), id, name)
     }
 
     /// How the operation of that id is doing; if it does not run, how it ended last. `None` when it was never begun or
-    /// is not among the last 1,024 that ended.
+    /// is not among the last 1,024 that ended, here or in the processes that share what they know.
     ///
     /// ```
     /// use monitor_core::Monitor;
@@ -68,6 +70,6 @@ impl Monitor {
     /// ```
     #[must_use]
     pub fn operation_by_id(&self, id: &str) -> Option<OperationStatus> {
-        by_id::status(&self.recorder(), id)
+        tracked::status(&self.recorder(), id)
     }
 }

@@ -18,6 +18,7 @@ use crate::model::{ActiveOperation, OperationRecord, Snapshot};
 use crate::record::context::{innermost_context, run_in};
 use crate::record::recorder::RecorderRef;
 use crate::record::{local, reader};
+use crate::trackers::by_id::ledger;
 use crate::trackers::operation::{Operation, OperationBuilder};
 
 /// A monitor: operations are recorded into it and read from it.
@@ -135,13 +136,17 @@ impl Monitor {
     /// counted in [`MonitorStats::reentrant_calls`](crate::MonitorStats::reentrant_calls).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        reader::snapshot(&self.recorder())
+        let recorder = self.recorder();
+        ledger::catch_up(&recorder);
+        reader::snapshot(&recorder)
     }
 
     /// What runs right now, the oldest first.
     #[must_use]
     pub fn active(&self) -> Vec<ActiveOperation> {
-        let mut active = reader::active_now(&self.recorder());
+        let recorder = self.recorder();
+        ledger::catch_up(&recorder);
+        let mut active = reader::active_now(&recorder);
         active.sort_by_key(|operation| std::cmp::Reverse(operation.age));
         active
     }

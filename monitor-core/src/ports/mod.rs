@@ -6,4 +6,5 @@ pub(crate) mod history;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "for implementations"))]
 pub(crate) mod history_checks;
 pub(crate) mod history_error;
+pub(crate) mod operations;
 pub(crate) mod sink;

@@ -31,6 +31,9 @@ pub(crate) struct Cell {
     pub(crate) failed: Counter,
     pub(crate) panicked: Counter,
     pub(crate) cancelled: Counter,
+    /// Operations by id that another process ended, and that another one began.
+    pub(crate) ended_elsewhere: Counter,
+    pub(crate) begun_elsewhere: Counter,
     pub(crate) items: Counter,
     pub(crate) bytes: Counter,
     /// Memory that was asked for while a call was on top of the stack.
@@ -94,6 +97,8 @@ impl Cell {
             failed: Counter::new(0),
             panicked: Counter::new(0),
             cancelled: Counter::new(0),
+            ended_elsewhere: Counter::new(0),
+            begun_elsewhere: Counter::new(0),
             items: Counter::new(0),
             bytes: Counter::new(0),
             allocations: Counter::new(0),

@@ -51,7 +51,7 @@ pub(super) fn file_failure(
     tally: &Tally,
     (id, now, lineage): (u64, u64, &Lineage),
     error: ErrorText,
-    fields: &[(&'static str, FieldValue)],
+    fields: &[(&str, FieldValue)],
 ) -> bool {
     let filed = quietly(|| {
         // SAFETY: inside `quietly`.

@@ -23,7 +23,7 @@ use crate::model::{ByIdDetail, ErrorText, FieldValue, Outcome, TraceId};
 pub(crate) struct Extras<'a> {
     pub(crate) items: u64,
     pub(crate) bytes: u64,
-    pub(crate) fields: &'a [(&'static str, FieldValue)],
+    pub(crate) fields: &'a [(&'a str, FieldValue)],
     pub(crate) error: Option<&'a dyn Failure>,
     /// Whether its error has been recorded by itself already: it is not counted once more.
     pub(crate) filed: bool,

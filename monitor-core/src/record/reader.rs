@@ -91,6 +91,7 @@ impl Figures {
             totals.failed = totals.failed.saturating_add(cell.failed.acquire());
             totals.panicked = totals.panicked.saturating_add(cell.panicked.acquire());
             totals.cancelled = totals.cancelled.saturating_add(cell.cancelled.acquire());
+            totals.ended_elsewhere = totals.ended_elsewhere.saturating_add(cell.ended_elsewhere.acquire());
         });
         fence(Ordering::SeqCst);
         for sums in &totals {
@@ -101,6 +102,7 @@ impl Figures {
         let mut edges = HashMap::new();
         for_each_cell(recorder, &mut totals, |cell, totals| {
             totals.started = totals.started.saturating_add(cell.started.get());
+            totals.begun_elsewhere = totals.begun_elsewhere.saturating_add(cell.begun_elsewhere.get());
             totals.items = totals.items.saturating_add(cell.items.get());
             totals.bytes = totals.bytes.saturating_add(cell.bytes.get());
             totals.allocations = totals.allocations.saturating_add(cell.allocations.get());
@@ -384,6 +386,8 @@ fn own_stats(recorder: &Recorder, read: &Figures, series: &[Arc<Series>], operat
         metric_descriptions_dropped: metrics.descriptions_dropped,
         names_changed: load(&counts.names_changed).saturating_add(metrics.names_changed),
         by_id_errors: load(&counts.by_id_errors),
+        by_id_unshared: load(&counts.by_id_unshared),
+        by_id_trouble: recorder.by_id_trouble.lock().clone(),
         by_id_displaced: recorder.by_id.displaced(),
         shards: recorder.shards.len() as u64,
         threads: recorder.shards.iter().filter(|shard| shard.is_held()).count() as u64,

@@ -2,10 +2,11 @@
 //! and those that a program makes.
 
 use std::alloc::{GlobalAlloc, Layout, System, handle_alloc_error};
+use std::any::Any;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -55,6 +56,10 @@ pub(crate) struct Recorder {
     pub(crate) stores: Stores,
     pub(crate) listeners: Listeners,
     pub(crate) by_id: OperationsById<ById>,
+    /// Where operations by id are known to other processes. A thing of the trackers, which know its type.
+    pub(crate) ledger: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// Why it cannot be reached, while that is so.
+    pub(crate) by_id_trouble: Mutex<Option<String>>,
     pub(crate) attached: Attached,
     enabled: AtomicBool,
     pub(crate) backtraces: AtomicBool,
@@ -89,6 +94,7 @@ pub(crate) struct Counts {
     pub(crate) traceparents_ignored: AtomicU64,
     pub(crate) names_changed: AtomicU64,
     pub(crate) by_id_errors: AtomicU64,
+    pub(crate) by_id_unshared: AtomicU64,
 }
 
 /// What a monitor is built from.
@@ -143,6 +149,8 @@ impl Recorder {
             stores: Stores::default(),
             listeners: Listeners::new(),
             by_id: OperationsById::default(),
+            ledger: OnceLock::new(),
+            by_id_trouble: Mutex::new(None),
             attached: Attached::default(),
             enabled: AtomicBool::new(true),
             backtraces: AtomicBool::new(false),

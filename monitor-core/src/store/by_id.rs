@@ -11,16 +11,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::clock::{Anchor, Clock};
+use crate::model::ledger::{STEPS, STEPS_OVER};
 use crate::model::{ByIdDetail, FieldValue, OperationStatus, Outcome, StepTiming};
 
 /// Operations by id that may run at a time.
 pub(crate) const RUNNING: usize = 10_000;
 /// Operations that ended and are remembered.
 pub(crate) const ENDED: usize = 1_024;
-/// Steps of an operation that are kept apart.
-pub(crate) const STEPS: usize = 64;
-/// What is over [`STEPS`] is together in one step of this name.
-const OVERFLOW: &str = "(overflow)";
 
 /// All operations by id of one monitor, `C` being what its recorder knows a call by.
 pub(crate) struct OperationsById<C> {
@@ -72,6 +69,8 @@ pub(crate) struct Entry<C> {
     /// The call that it is recorded as; `None` when the monitor was switched off as it began.
     pub(crate) call: Option<C>,
     pub(crate) since: u64,
+    /// Whether other processes know of it.
+    pub(crate) shared: bool,
     /// Changed with the lock of the table held, read without it.
     state: Mutex<State>,
 }
@@ -91,8 +90,8 @@ struct Step {
 }
 
 impl<C> Entry<C> {
-    pub(crate) fn new(plan: Plan, call: Option<C>, since: u64) -> Self {
-        Self { plan, call, since, state: Mutex::default() }
+    pub(crate) fn new(plan: Plan, call: Option<C>, since: u64, shared: bool) -> Self {
+        Self { plan, call, since, shared, state: Mutex::default() }
     }
 
     /// How long it took; `None` while it runs.
@@ -224,9 +223,20 @@ impl<C> OperationsById<C> {
         state.end_step(now, clock);
         let over = state.steps.len() == STEPS;
         state.steps_over += u64::from(over);
-        let name = if over { OVERFLOW.into() } else { name };
+        let name = if over { STEPS_OVER.into() } else { name };
         state.steps.push(Step { name, since: now, ns: 0 });
         Ok(())
+    }
+
+    /// Takes an operation out that is over without having ended here, if it is the one that is meant.
+    pub(crate) fn leave(&self, id: &str, is_meant: impl FnOnce(&Entry<C>) -> bool) -> Option<Arc<Entry<C>>> {
+        let mut table = self.table.lock();
+        table.running.get(id).is_some_and(|entry| is_meant(entry)).then(|| table.running.remove(id)).flatten()
+    }
+
+    /// The operation of an id, if it runs.
+    pub(crate) fn find_running(&self, id: &str) -> Option<Arc<Entry<C>>> {
+        self.table.lock().running.get(id).cloned()
     }
 
     /// The operation of an id, if it runs, or else its last end.

@@ -25,12 +25,21 @@ pub(crate) enum Durability {
 
 /// A connection that may write. The file is made, and its tables brought up to date, if need be.
 pub(crate) fn open_to_write(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    open_to_write_within(path, durability, BUSY)
+}
+
+/// The same, waiting so long at most for the lock of another connection.
+pub(super) fn open_to_write_within(
+    path: &Path,
+    durability: Durability,
+    patience: Duration,
+) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(patience)?;
     migrations::check_owner(&connection)?;
     // Takes effect on a file without tables alone.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

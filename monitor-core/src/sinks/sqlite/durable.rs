@@ -1,12 +1,14 @@
 //! A connection for what must not be lost: its commits survive the loss of power.
 //!
-//! Checkpoints, audit entries and operations by id are written one by one on the thread that asks, unlike batches, and
-//! when the call returns they are on the disk. One connection does it for all threads that share it, one after the other.
+//! Checkpoints and audit entries are written one by one on the thread that asks, unlike batches, and when the call returns
+//! they are on the disk. One connection does it for all threads that share it, one after the other. Operations by id are
+//! written likewise, but survive the end of the process alone, and their callers do not wait long.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use super::connection::{self, Durability};
@@ -16,10 +18,27 @@ use super::recovery::FileIdentity;
 /// How long one caller waits for the others.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same where it is hasty; and for the lock of another process.
+const HASTE: Duration = Duration::from_millis(500);
+
+/// Waits for the lock of another connection. SQLite's own handler asks ever more seldom, up to ten times a second, and comes
+/// away empty-handed where many processes write a little each.
+fn ask_often(asked: i32) -> bool {
+    const PAUSE: Duration = Duration::from_millis(1);
+    let more = u128::try_from(asked).is_ok_and(|asked| asked < HASTE.as_millis());
+    if more {
+        std::thread::sleep(if asked < 10 { PAUSE / 10 } else { PAUSE });
+    }
+    more
+}
+
 pub(super) struct Durable {
     path: PathBuf,
     open: Mutex<Option<Open>>,
     process: u32,
+    hasty: bool,
+    /// Whether somebody else takes the log over, so that no caller has to wait for the disk.
+    leaves_log: AtomicBool,
 }
 
 struct Open {
@@ -32,11 +51,44 @@ impl Durable {
     pub(super) fn new(path: &Path) -> Durable {
         // Absolute, so that it stays the same file when the program changes its folder.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Durable { path, open: Mutex::new(None), process: std::process::id() }
+        let (open, process) = (Mutex::new(None), std::process::id());
+        Durable { path, open, process, hasty: false, leaves_log: AtomicBool::new(false) }
+    }
+
+    /// The same for what survives the end of the process, and for callers that wait for half a second at most.
+    pub(super) fn hasty(path: &Path) -> Durable {
+        let mut this = Durable::new(path);
+        this.hasty = true;
+        this
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Closes the connection, unless somebody is about to use it. It is opened again when it is needed.
+    pub(super) fn close(&self) {
+        if self.process == std::process::id() {
+            let open = self.open.try_lock().and_then(|mut slot| slot.take());
+            drop(open);
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        if !self.hasty {
+            return connection::open_to_write(&self.path, Durability::Power);
+        }
+        let mut connection = connection::open_to_write_within(&self.path, Durability::Process, HASTE)?;
+        connection.busy_handler(Some(ask_often))?;
+        if self.leaves_log.load(Ordering::Relaxed) {
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        }
+        Ok(connection)
+    }
+
+    /// Has a sink take the log over from now on, or not.
+    pub(super) fn leave_log(&self, leave: bool) {
+        self.leaves_log.store(leave, Ordering::Relaxed);
     }
 
     /// Has `work` done with the connection, which is opened first if need be. The work makes its own transaction, an
@@ -45,12 +97,13 @@ impl Durable {
         if self.process != std::process::id() {
             return Err(StoreError::forked());
         }
-        let mut slot = self.open.try_lock_for(PATIENCE).ok_or_else(StoreError::busy)?;
+        let mut slot =
+            self.open.try_lock_for(if self.hasty { HASTE } else { PATIENCE }).ok_or_else(StoreError::busy)?;
         let is_current = |open: &Open| open.identity.is_some() && open.identity == FileIdentity::of(&self.path);
         if !slot.as_ref().is_some_and(is_current) {
             // Closed first: SQLite must not have a file that was removed and a new one at the same path.
             *slot = None;
-            let connection = connection::open_to_write(&self.path, Durability::Power)?;
+            let connection = self.connect()?;
             *slot = Some(Open { connection, identity: FileIdentity::of(&self.path) });
         }
         let Some(open) = slot.as_mut() else { return Err(StoreError::busy()) };
@@ -62,6 +115,8 @@ impl Durable {
             // After a full disk or an error of reading or writing a connection may not be of use any more.
             *slot = None;
         }
+        // To whoever waits longest, not to whoever comes round first.
+        MutexGuard::unlock_fair(slot);
         done
     }
 }

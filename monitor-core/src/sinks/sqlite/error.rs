@@ -113,7 +113,7 @@ impl fmt::Display for StoreError {
         match &self.kind {
             Kind::Sqlite(error) => write!(f, "{error}"),
             Kind::Damaged(what) => f.write_str(what),
-            Kind::Busy => f.write_str("other threads of this program have the file for more than 5 s; try again"),
+            Kind::Busy => f.write_str("other threads of this program have the file for too long; try again"),
             Kind::Forked => f.write_str(
                 "the file was opened before a fork and cannot be used in the child by the same handle; open it anew there",
             ),

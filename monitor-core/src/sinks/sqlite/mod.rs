@@ -18,6 +18,8 @@
 //! | `session` | a connection of a running instance: batches, its end |
 //! | `write_*`, `losses` | rows of batches |
 //! | `intern`, `values` | ids of texts and series; numbers as the tables have them |
+//! | `operations`, `operation_rows` | operations by id: what each process is told of them, and their rows |
+//! | `instances` | the row of a run |
 //! | `presence` | which runs are alive, and what becomes of those that are not |
 //! | `retention` | removing what is too old or too much |
 //! | `recovery`, `wal` | damaged, moved and removed files; the size of the log |
@@ -29,11 +31,14 @@ mod durable;
 mod error;
 mod grade;
 mod id_lists;
+mod instances;
 mod intern;
 #[allow(dead_code)]
 mod link;
 mod losses;
 mod migrations;
+mod operation_rows;
+pub(crate) mod operations;
 pub(crate) mod options;
 mod paging;
 #[cfg(test)]

@@ -7,7 +7,9 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
@@ -49,6 +51,32 @@ impl RunFile {
     }
 }
 
+/// The file of one run, shared by all of this process that write as that run: it is there as long as one of them holds it.
+#[derive(Default)]
+pub(super) struct RunShare(Mutex<Weak<RunFile>>);
+
+impl RunShare {
+    /// Makes the file and locks it, unless that is done.
+    pub(super) fn hold(&self, database: &Path, run: &str) -> io::Result<Arc<RunFile>> {
+        // A lock for nothing but the file: who waits here waits for that.
+        let mut held = self.0.lock();
+        if let Some(file) = held.upgrade().filter(|file| file.is_there()) {
+            return Ok(file);
+        }
+        let file = Arc::new(RunFile::hold(database, run)?);
+        *held = Arc::downgrade(&file);
+        Ok(file)
+    }
+
+    /// Lets go of the file: the last one who does removes it.
+    pub(super) fn release(&self, file: Arc<RunFile>) {
+        let _held = self.0.lock();
+        if let Some(file) = Arc::into_inner(file) {
+            file.remove();
+        }
+    }
+}
+
 /// A run is text from a file; nothing of it may lead elsewhere.
 fn run_path(database: &Path, run: &str) -> PathBuf {
     let safe: String =
@@ -87,20 +115,47 @@ pub(super) fn bury_dead(connection: &mut Connection, database: &Path, mine: i64)
     for (instance, run) in unended {
         let Some(dead) = dead(database, &run) else { continue };
         cut_off(connection, instance)?;
-        // What another process, or another run of this one, begun by this one nobody ends any more.
-        connection.execute(
-            "UPDATE operations_by_id SET outcome = ?2, ended_at_ns = max(started_at_ns,
-                (SELECT last_seen_at_ns FROM instances WHERE id = ?1)) WHERE begun_by = ?1 AND outcome IS NULL",
-            (instance, INTERRUPTED),
-        )?;
+        interrupt_operations(connection, instance)?;
         end(connection, instance, "interrupted")?;
         if let Dead::WithFile(file) = dead {
             file.remove();
         }
         buried += 1;
     }
+    interrupt_left_behind(connection, database, mine)?;
     sweep(database);
     Ok(buried)
+}
+
+/// What dead runs began by id, and others have not ended, becomes interrupted. Nobody is left to be told of ends.
+fn interrupt_operations(connection: &Connection, instance: i64) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE operations_by_id SET outcome = ?2, ended_at_ns = max(started_at_ns, coalesce(step_since_ns, started_at_ns),
+            (SELECT last_seen_at_ns FROM instances WHERE id = ?1)) WHERE begun_by = ?1 AND outcome IS NULL",
+        (instance, INTERRUPTED),
+    )?;
+    connection.execute("DELETE FROM operations_ended_elsewhere WHERE instance_id = ?1", [instance])?;
+    Ok(())
+}
+
+/// Runs that ended in good order may have left operations by id to others, or go on with them: until they are dead.
+fn interrupt_left_behind(connection: &Connection, database: &Path, mine: i64) -> Result<(), StoreError> {
+    let left: Vec<(i64, String)> = {
+        let sql = "SELECT id, run FROM instances WHERE ended_at_ns IS NOT NULL AND id <> ?1
+            AND (id IN (SELECT begun_by FROM operations_by_id INDEXED BY operations_by_id_running WHERE outcome IS NULL)
+                OR id IN (SELECT instance_id FROM operations_ended_elsewhere)) ORDER BY id LIMIT ?2";
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map((mine, MOST_RUNS), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    for (instance, run) in left {
+        let Some(dead) = dead(database, &run) else { continue };
+        interrupt_operations(connection, instance)?;
+        if let Dead::WithFile(file) = dead {
+            file.remove();
+        }
+    }
+    Ok(())
 }
 
 /// Removes files of runs that died before they were in the database.
@@ -125,6 +180,12 @@ fn sweep(database: &Path) {
 /// What runs in an instance that does not go on becomes interrupted, and its rollups are folded. In small transactions, each
 /// of which may be the last one and is not made twice.
 pub(super) fn cut_off(connection: &mut Connection, instance: i64) -> Result<(), StoreError> {
+    // What others ended was not cut off.
+    connection.execute(
+        "DELETE FROM active_operations WHERE instance_id = ?1
+            AND span_id IN (SELECT span_id FROM operations_ended_elsewhere WHERE instance_id = ?1)",
+        [instance],
+    )?;
     cut_off_operations(connection, instance)?;
     connection.execute(
         "UPDATE progress SET state = 'interrupted' WHERE instance_id = ?1 AND state IN ('running', 'stalled')",

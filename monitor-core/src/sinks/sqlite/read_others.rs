@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::error::StoreError;
-use super::grade;
+use super::operation_rows;
 use super::paging::Listing;
 use super::read_records::{count, ns};
 use super::read_series::{RUN, STRING, Texts, string_id};
 use super::reader::Reading;
 use crate::model::units::from_unix_ns;
 use crate::model::{
-    ByIdDetail, Instance, MachineTransition, OperationStatus, Page, PageRequest, ProgressFilter, ProgressState,
-    ProgressStats, QueueSample, StepTiming, StoredInstance, StoredProgress, StoredTransition, TimeRange,
-    TransitionFilter, TransitionRecord,
+    Instance, MachineTransition, OperationStatus, Page, PageRequest, ProgressFilter, ProgressState, ProgressStats,
+    QueueSample, StoredInstance, StoredProgress, StoredTransition, TimeRange, TransitionFilter, TransitionRecord,
 };
 
 /// When anything was written last: the present, as far as the file knows it.
@@ -193,38 +192,11 @@ pub(super) fn progress(
 }
 
 pub(super) fn operation_by_id(reading: &Reading<'_>, id: &str) -> Result<Option<OperationStatus>, StoreError> {
-    let sql = "SELECT name, kind, component, outcome, started_at_ns, ended_at_ns, items, bytes, worker, input_bytes,
-        output_bytes, steps FROM operations_by_id WHERE id = ?1";
-    let mut statement = reading.prepare(sql)?;
+    let mut statement = reading.prepare(operation_rows::FIND)?;
     let mut rows = statement.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let steps: Vec<StepTiming> = serde_json::from_str(&row.get::<_, String>(11)?).map_err(|_| {
-        StoreError::damaged("the steps of an operation by id are no JSON array of the form that they have")
-    })?;
-    let started_ns: i64 = row.get(4)?;
-    let end_ns = match row.get::<_, Option<i64>>(5)? {
-        Some(ended_ns) => ended_ns,
-        None => as_of_ns(reading)?,
-    };
-    let some = |column: usize| -> rusqlite::Result<Option<u64>> { Ok(row.get::<_, Option<i64>>(column)?.map(count)) };
-    Ok(Some(OperationStatus {
-        name: row.get(0)?,
-        kind: row.get(1)?,
-        component: row.get(2)?,
-        outcome: row.get::<_, Option<i64>>(3)?.and_then(grade::outcome),
-        started_at: from_unix_ns(started_ns),
-        duration: ns(end_ns.saturating_sub(started_ns)),
-        items: count(row.get(6)?),
-        bytes: count(row.get(7)?),
-        by_id: ByIdDetail {
-            id: id.to_owned(),
-            worker: row.get(8)?,
-            input_bytes: some(9)?,
-            output_bytes: some(10)?,
-            steps,
-            steps_over: 0,
-        },
-    }))
+    let entry = operation_rows::entry(row, id)?;
+    Ok(Some(entry.status(from_unix_ns(as_of_ns(reading)?))))
 }
 
 pub(super) fn queues(

@@ -282,7 +282,11 @@ CREATE TABLE operations_by_id (
     input_bytes       INTEGER,
     output_bytes      INTEGER,
     fields            TEXT NOT NULL,
+    context           TEXT NOT NULL,
     steps             TEXT NOT NULL,
+    steps_over        INTEGER NOT NULL,
+    -- When the step began that it is in.
+    step_since_ns     INTEGER,
     begun_by          INTEGER NOT NULL,
     ended_by          INTEGER,
     started_at_ns     INTEGER NOT NULL,
@@ -292,9 +296,19 @@ CREATE TABLE operations_by_id (
     bytes             INTEGER NOT NULL,
     trace_id_high     INTEGER,
     trace_id_low      INTEGER,
-    span_id           INTEGER
+    span_id           INTEGER,
+    parent_span_id    INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX operations_by_id_by_time ON operations_by_id (started_at_ns);
+CREATE INDEX operations_by_id_running ON operations_by_id (begun_by) WHERE outcome IS NULL;
+
+-- For the instance that began an operation by id: another one ended it. Removed when it has taken note of that.
+CREATE TABLE operations_ended_elsewhere (
+    instance_id INTEGER NOT NULL REFERENCES instances (id),
+    id          TEXT NOT NULL,
+    span_id     INTEGER,
+    PRIMARY KEY (instance_id, id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
     name        TEXT PRIMARY KEY,

@@ -10,7 +10,7 @@ use super::intern::Ids;
 use super::recovery::FileIdentity;
 use super::retention::Keeper;
 use super::write_others::{self, ActiveSet};
-use super::{losses, presence, wal, write_errors, write_records, write_rollups};
+use super::{instances, losses, presence, wal, write_errors, write_records, write_rollups};
 use crate::model::units::unix_ns;
 use crate::model::{Batch, Instance};
 
@@ -41,13 +41,7 @@ impl Session {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let identity = FileIdentity::of(path);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let started_ns = unix_ns(instance.started_at);
-        // Whoever took it for dead was wrong: its file was removed by somebody.
-        let sql = "INSERT INTO instances (run, service, host, program, pid, started_at_ns, last_seen_at_ns)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
-            ON CONFLICT (run) DO UPDATE SET ended = NULL, ended_at_ns = NULL RETURNING id";
-        let Instance { run, service, host, program, pid, .. } = instance;
-        let id = transaction.query_row(sql, (run, service, host, program, pid, started_ns), |row| row.get(0))?;
+        let id = instances::register(&transaction, instance)?;
         if replacements > 0 {
             losses::add(&transaction, id, "damaged file set aside", replacements)?;
         }
@@ -57,6 +51,11 @@ impl Session {
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// `instances.id` of the run that it writes for.
+    pub(super) fn instance(&self) -> i64 {
+        self.instance
     }
 
     pub(super) fn identity(&self) -> Option<FileIdentity> {

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
 use super::connection::{self, Durability};
 use super::error::{Cure, StoreError};
+use super::operations::{Shared, SqliteOperations};
 use super::options::SqliteOptions;
 use super::presence::RunFile;
 use super::recovery::{self, FileIdentity};
@@ -51,7 +53,9 @@ pub struct SqliteSink {
     instance: Option<Instance>,
     path: PathBuf,
     session: Option<Session>,
-    run_file: Option<RunFile>,
+    run_file: Option<Arc<RunFile>>,
+    /// What it shares with the operations by id of the same file and run.
+    operations: Arc<Shared>,
     wal: WalWatch,
     keeper: Keeper,
     kept: Instant,
@@ -80,6 +84,7 @@ impl SqliteSink {
     pub fn with(options: SqliteOptions) -> SqliteSink {
         // Absolute, so that it stays the same file when the program changes its folder, and `:memory:` is a name.
         let path = std::path::absolute(&options.path).unwrap_or_default();
+        let operations = Arc::new(Shared::new(&path));
         SqliteSink {
             keeper: Keeper::new(options.retention.clone()),
             kept: Instant::now(),
@@ -88,6 +93,7 @@ impl SqliteSink {
             path,
             session: None,
             run_file: None,
+            operations,
             wal: WalWatch::default(),
             folded_until_ns: i64::MIN,
             replaced: None,
@@ -98,6 +104,13 @@ impl SqliteSink {
             closed: false,
             process: std::process::id(),
         }
+    }
+
+    /// The operations by id in the same file, for
+    /// [`MonitorBuilder::operation_ledger`](crate::MonitorBuilder::operation_ledger) of the same monitor.
+    #[must_use]
+    pub fn operations(&self) -> SqliteOperations {
+        SqliteOperations::of(&self.operations)
     }
 
     /// A path at which there can be no file.
@@ -160,9 +173,9 @@ impl SqliteSink {
         let Some(instance) = &self.instance else {
             return Err(SinkError::refused(&Trouble("the history was not opened: call `open` first".into())));
         };
-        if !self.run_file.as_ref().is_some_and(RunFile::is_there) {
+        if !self.run_file.as_ref().is_some_and(|file| file.is_there()) {
             self.run_file = None;
-            let held = RunFile::hold(&self.path, &instance.run);
+            let held = self.operations.runs.hold(&self.path, &instance.run);
             self.run_file = Some(held.map_err(|error| {
                 SinkError::again(&Trouble(format!(
                     "the file that shows that this run is alive cannot be made: {error}"
@@ -226,7 +239,12 @@ impl SqliteSink {
         {
             return Err(SinkError::again(&Trouble(why)));
         }
-        Ok(session.store(batch, folded_until_ns).map(|folded| self.folded_until_ns = folded))
+        let stored = session.store(batch, folded_until_ns).map(|folded| self.folded_until_ns = folded);
+        if stored.is_ok() {
+            // What does not go now, goes when there is nothing to store.
+            let _ = self.operations.keep_up(session.connection(), session.instance());
+        }
+        Ok(stored)
     }
 
     fn upkeep(&mut self) -> Result<Result<(), StoreError>, SinkError> {
@@ -235,6 +253,9 @@ impl SqliteSink {
         let (limit, hard) = (self.options.wal_limit_bytes, self.options.wal_hard_limit_bytes);
         if let Some(why) = self.wal.look(session.connection(), &self.path, limit, hard) {
             return Err(SinkError::again(&Trouble(why)));
+        }
+        if let Err(error) = self.operations.keep_up(session.connection(), session.instance()) {
+            return Ok(Err(error));
         }
         if self.looked_for_dead.is_none_or(|looked| looked.elapsed() >= BETWEEN_LOOKS) {
             self.looked_for_dead = Some(Instant::now());
@@ -281,6 +302,7 @@ impl Sink for SqliteSink {
             self.last_batch = (unix_ns(instance.started_at), Instant::now());
         }
         self.instance = Some(instance.clone());
+        self.operations.has_sink();
         self.ready()?;
         self.looked_for_dead = Some(Instant::now());
         let Some(session) = &mut self.session else { return Ok(()) };
@@ -334,12 +356,17 @@ impl Sink for SqliteSink {
             // What is not removed now is removed by another run.
             let _ = session.keep_at_end(&mut self.keeper, now_ns);
         }
-        let ended = self.ready().and_then(|session| session.end().map_err(|error| sink_error(&error)));
+        let operations = Arc::clone(&self.operations);
+        let ended = self.ready().and_then(|session| {
+            let _ = operations.keep_up(session.connection(), session.instance());
+            operations.let_go(session.connection(), session.instance());
+            session.end().map_err(|error| sink_error(&error))
+        });
         self.closed = true;
         self.session = None;
         // A run that could not be ended in the file must not look alive: it is for the next one to see to.
         if let Some(file) = self.run_file.take() {
-            file.remove();
+            self.operations.runs.release(file);
         }
         ended
     }

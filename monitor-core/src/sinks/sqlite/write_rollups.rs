@@ -133,6 +133,9 @@ fn totals(row: &Row<'_>, damaged: &mut u64) -> rusqlite::Result<Totals> {
         failed: sum(2)?,
         panicked: sum(3)?,
         cancelled: sum(4)?,
+        // Of one process's live figures alone: what both have together is in balance by itself.
+        ended_elsewhere: 0,
+        begun_elsewhere: 0,
         items: sum(5)?,
         bytes: sum(6)?,
         allocations: sum(7)?,

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::error::OperationIdError;
+use super::ledger::{Failed, Ledger};
 use super::{Fields, count_unheard, here, told};
 use crate::base::names::{MAX_NAME_BYTES, bounded_name, truncated};
 use crate::model::FieldValue;
-use crate::record::by_id;
+use crate::record::by_id::{self, Refused};
 use crate::record::call::sorted;
 use crate::record::recorder::RecorderRef;
 use crate::record::registry::{DEFAULT_KIND, Identity};
@@ -112,10 +113,12 @@ impl<'a> BeginById<'a> {
     ///
     /// It counts as any operation of its name, but has no parent and is nobody's: it is on no thread. It belongs to the
     /// trace in which it begins, with the fields of the [`Context`](crate::Context) there, wherever it ends. It begins also
-    /// while the monitor is switched off, and is then not recorded. Costs about a microsecond.
+    /// while the monitor is switched off, and is then not recorded. Costs about a microsecond; some 40 where other processes
+    /// [know of it](crate::MonitorBuilder::operation_ledger), and a second at most when they cannot be reached, in which case it
+    /// begins in this process, and they are told later.
     ///
     /// # Errors
-    /// [`AlreadyRunning`](OperationIdError::AlreadyRunning), [`TooMany`](OperationIdError::TooMany),
+    /// [`AlreadyRunning`](OperationIdError::AlreadyRunning), also in another process; [`TooMany`](OperationIdError::TooMany),
     /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn start(mut self) -> Result<(), OperationIdError> {
         self.begin()
@@ -136,8 +139,18 @@ impl<'a> BeginById<'a> {
         };
         let labels = sorted(self.labels.iter().copied());
         let identity = Identity { name: self.name, kind: self.kind, component: self.component, labels: &labels };
-        by_id::begin(&recorder, plan, &identity).map_err(|refused| told(&recorder, self.id, &refused))
+        let begun = match Ledger::of(&recorder) {
+            Some(ledger) => ledger.begin(plan, &identity),
+            None => begin_here(&recorder, plan, &identity).map_err(Failed::Here),
+        };
+        begun.map_err(|failed| told(&recorder, self.id, failed))
     }
+}
+
+fn begin_here(recorder: &RecorderRef, plan: Plan, identity: &Identity<'_>) -> Result<(), Refused> {
+    by_id::may_begin(recorder, &plan.id)?;
+    let drawn = by_id::draw(recorder)?;
+    by_id::begin(recorder, plan, identity, drawn, false)
 }
 
 impl Drop for BeginById<'_> {

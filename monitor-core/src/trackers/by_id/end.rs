@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use super::super::outcome::{Caused, Displayed};
 use super::error::OperationIdError;
+use super::ledger::{Failed, Ledger};
 use super::{Fields, count_unheard, here, told};
 use crate::model::{ErrorText, FieldValue, OperationStatus, Outcome};
 use crate::record::by_id::{self, EndExtras};
@@ -132,7 +133,12 @@ impl<'a> EndById<'a> {
 
     /// Ends the operation and gives what is known of it. Of several that end one id, exactly one does.
     ///
+    /// One that another process began is ended and counted here, in its series, if this process
+    /// [shares](crate::MonitorBuilder::operation_ledger) what it knows: with its steps, its trace and its fields, and the time
+    /// from its beginning by the wall clock.
+    ///
     /// # Errors
+    /// [`Unreachable`](OperationIdError::Unreachable) if only other processes may know it and cannot be asked;
     /// [`NeverBegun`](OperationIdError::NeverBegun), [`AlreadyEnded`](OperationIdError::AlreadyEnded),
     /// [`InvalidId`](OperationIdError::InvalidId), [`Reentrant`](OperationIdError::Reentrant).
     pub fn finish(mut self) -> Result<OperationStatus, OperationIdError> {
@@ -146,8 +152,12 @@ impl<'a> EndById<'a> {
         let Self { outcome, items, bytes, output_bytes, .. } = *self;
         let end = End { outcome, items, bytes, output_bytes };
         let error = self.error.as_ref().map(|error| -> &dyn Failure { error });
-        let extras = EndExtras { fields: std::mem::take(&mut self.fields).0, error };
-        by_id::end(&recorder, self.id, end, extras).map_err(|refused| told(&recorder, self.id, &refused))
+        let extras = EndExtras { fields: std::mem::take(&mut self.fields).0, error, by_id: None };
+        let ended = match Ledger::of(&recorder) {
+            Some(ledger) => ledger.end(self.id, end, extras),
+            None => by_id::end(&recorder, self.id, end, extras).map_err(Failed::Here),
+        };
+        ended.map_err(|failed| told(&recorder, self.id, failed))
     }
 }
 

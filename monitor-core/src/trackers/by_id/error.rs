@@ -1,12 +1,14 @@
 //! Why an operation could not be begun, moved to a step or ended by its id.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::ledger::Failed;
 use crate::base::clock::Anchor;
 use crate::base::names::{MAX_NAME_BYTES, truncated};
 use crate::model::Outcome;
-use crate::model::text::{format_count, format_duration};
+use crate::model::text::{format_count, format_duration, one_line};
+use crate::ports::operations::LedgerError;
 use crate::record::by_id::{Entry, Refused};
 use crate::store::by_id::{ENDED, RUNNING};
 
@@ -42,7 +44,7 @@ pub enum OperationIdError {
         /// Who works on it, if that was said.
         worker: Option<String>,
     },
-    /// No operation of that id was begun with this monitor; or it ended so long ago that it is no longer remembered: the
+    /// No operation of that id was begun with this monitor, nor in another process that it shares them with; or it ended so long ago that it is no longer remembered: the
     /// last 1,024 ends are.
     NeverBegun {
         /// The id.
@@ -76,6 +78,14 @@ pub enum OperationIdError {
         /// How many bytes it has.
         bytes: usize,
     },
+    /// It is not known here, and where operations are known to all processes nobody could be asked just now.
+    #[non_exhaustive]
+    Unreachable {
+        /// The id.
+        id: String,
+        /// Why not.
+        why: String,
+    },
     /// The monitor was asked from within itself, such as by a memory allocator that it calls.
     #[non_exhaustive]
     Reentrant {
@@ -94,7 +104,30 @@ impl OperationIdError {
         Ok(())
     }
 
-    pub(super) fn new(id: &str, refused: &Refused, anchor: &Anchor<'_>) -> OperationIdError {
+    pub(super) fn new(id: &str, failed: &Failed, anchor: &Anchor<'_>) -> OperationIdError {
+        match failed {
+            Failed::Here(refused) => OperationIdError::of_here(id, refused, anchor),
+            Failed::Elsewhere(error) => OperationIdError::of_ledger(id, error, anchor),
+        }
+    }
+
+    fn of_ledger(id: &str, error: &LedgerError, anchor: &Anchor<'_>) -> OperationIdError {
+        let id = id.to_owned();
+        let ago = |at: SystemTime| anchor.wall.duration_since(at).unwrap_or_default();
+        match error {
+            LedgerError::AlreadyRunning { name, since, worker } => {
+                let (name, worker) = (name.clone(), worker.clone());
+                OperationIdError::AlreadyRunning { id, name, running_for: ago(*since), worker }
+            }
+            LedgerError::NeverBegun => OperationIdError::NeverBegun { id },
+            LedgerError::AlreadyEnded { name, outcome, at } => {
+                OperationIdError::AlreadyEnded { id, name: name.clone(), outcome: *outcome, ended_ago: ago(*at) }
+            }
+            LedgerError::Unreachable(why) => OperationIdError::Unreachable { id, why: why.clone() },
+        }
+    }
+
+    fn of_here(id: &str, refused: &Refused, anchor: &Anchor<'_>) -> OperationIdError {
         let id = id.to_owned();
         let name = |entry: &Entry| entry.plan.name.to_string();
         match refused {
@@ -127,6 +160,7 @@ impl OperationIdError {
             | OperationIdError::AlreadyEnded { id, .. }
             | OperationIdError::TooMany { id, .. }
             | OperationIdError::InvalidId { id, .. }
+            | OperationIdError::Unreachable { id, .. }
             | OperationIdError::Reentrant { id } => id,
         }
     }
@@ -167,6 +201,12 @@ impl fmt::Display for OperationIdError {
             OperationIdError::InvalidId { id, bytes } => {
                 write!(f, "the id {id:?} has {bytes} bytes; allowed are 1 to {MAX_NAME_BYTES}")
             }
+            OperationIdError::Unreachable { id, why } => write!(
+                f,
+                "operation {id:?} is not known to this process, and others cannot be asked: {}; try again, and look at \
+                 the file of the history",
+                one_line(why)
+            ),
             OperationIdError::Reentrant { id } => write!(
                 f,
                 "operation {id:?} was asked for from inside the monitor, such as by a memory allocator that it calls; \

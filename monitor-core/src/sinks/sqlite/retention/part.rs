@@ -327,6 +327,8 @@ fn remove_one(
                 SELECT instance_id, reason FROM losses WHERE instance_id = ?1 LIMIT ?2)",
             "DELETE FROM active_operations WHERE (instance_id, span_id) IN (
                 SELECT instance_id, span_id FROM active_operations WHERE instance_id = ?1 LIMIT ?2)",
+            "DELETE FROM operations_ended_elsewhere WHERE (instance_id, id) IN (
+                SELECT instance_id, id FROM operations_ended_elsewhere WHERE instance_id = ?1 LIMIT ?2)",
         ],
         _ => &[],
     };
