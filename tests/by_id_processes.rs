@@ -8,7 +8,7 @@
     reason = "a test's program fails as tests do, and says so"
 )]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn main() {
     if let Some(path) = std::env::var_os(WORKER) {
         return work(Path::new(&path));
     }
-    let cases: [(&str, fn()); 9] = [
+    let cases: [(&str, fn()); 12] = [
         ("begun in one process, moved on in a second, ended in a third", three_processes),
         ("misuse is the same error in every process", misuse),
         ("of four processes that race to end an id exactly one does", race_to_end),
@@ -39,7 +39,10 @@ fn main() {
         ("what a killed process began is interrupted, and truly ended by another one", killed),
         ("what a process left behind that ended in good order is interrupted too", left_behind),
         ("what was interrupted goes on with a step, and may begin anew", goes_on),
+        ("whoever is killed at any moment has lost nothing that it was told, and left the file whole", killed_at_work),
         ("a file that is locked stops nobody, and is told later", locked),
+        ("a full disk stops nobody, and is told later", full),
+        ("a file that is removed is begun anew", removed),
         ("a folder that may not be written to stops nobody", read_only),
     ];
     for (name, case) in cases {
@@ -61,6 +64,7 @@ fn work(path: &Path) {
             ["begin-all"] => count(|id| local.begin(id, "job").start().is_ok()),
             ["end-all"] => count(|id| local.end(id).finish().is_ok()),
             ["counts", name] => format!("{:?}", counts(&local, name)),
+            ["churn"] => churn(&local),
             ["flush"] => said(local.flush(PATIENCE)),
             ["shutdown"] => said(local.shutdown(PATIENCE)),
             _ => "what?".to_owned(),
@@ -68,6 +72,19 @@ fn work(path: &Path) {
         println!("{answer}");
         std::io::stdout().flush().unwrap();
     }
+}
+
+/// Begins and ends one after the other, and says so, for ever.
+fn churn(local: &Monitor) -> ! {
+    for n in 0_u64.. {
+        let id = format!("churn-{n}");
+        local.begin(&id, "churn").start().unwrap();
+        println!("b {n}");
+        local.step(&id, "x").unwrap();
+        local.end(&id).finish().unwrap();
+        println!("e {n}");
+    }
+    unreachable!("numbers do not end")
 }
 
 fn said<E: std::fmt::Display>(result: Result<(), E>) -> String {
@@ -235,10 +252,13 @@ fn killed() {
     let (mut victim, mut living) = (Worker::start(&path), Worker::start(&path));
     assert_eq!(victim.ask("begin a job"), "ok");
     assert_eq!(victim.ask("step a dump"), "ok");
+    assert_eq!(victim.ask("begin c job"), "ok");
     assert_eq!(victim.ask("flush"), "ok");
     assert_eq!(living.ask("begin b job"), "ok");
     victim.kill();
-    // Nobody has looked yet.
+    // Nobody has looked yet, but whoever wants to begin one anew does.
+    assert_eq!(living.ask("begin c job"), "ok");
+    assert_eq!(living.ask("end c"), "ok");
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id WHERE outcome IS NULL"), 2);
     let local = monitor(&path);
     assert_eq!(local.operation_by_id("a").unwrap().outcome, Some(Outcome::Interrupted));
@@ -251,11 +271,44 @@ fn killed() {
     living.end();
     local.shutdown(PATIENCE).unwrap();
     let outcomes = "SELECT group_concat(outcome, ' ') FROM operations_by_id ORDER BY id";
-    assert_eq!(ask::<String>(&path, outcomes), "0 0");
+    assert_eq!(ask::<String>(&path, outcomes), "0 0 0");
     // What it was cut off in is not told besides what became of it.
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records WHERE outcome = 4"), 0);
-    assert_eq!(sums(&path), "2 2");
+    assert_eq!(sums(&path), "4 3", "one was begun anew");
     assert_eq!(folder.files(), ["monitor.db"], "the locks of the dead are gone");
+}
+
+fn killed_at_work() {
+    let folder = Folder::new("by-id-processes");
+    let path = folder.file("monitor.db");
+    for round in 0..12_usize {
+        let mut victim = Worker::start(&path);
+        victim.tell("churn");
+        let mut last = String::new();
+        for _ in 0..=round * 7 {
+            last = victim.hear();
+        }
+        victim.process.kill().unwrap();
+        victim.process.wait().unwrap();
+        // What it said in the meantime; of its last words perhaps a half.
+        let mut rest = String::new();
+        victim.output.read_to_string(&mut rest).unwrap();
+        let rest = rest.rfind('\n').map_or("", |end| &rest[..end]);
+        let last = rest.lines().last().map_or(last, str::to_owned);
+        let (what, n) = last.split_once(' ').unwrap();
+        let id = format!("churn-{n}");
+        assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+        let local = monitor(&path);
+        let outcome = local.operation_by_id(&id).unwrap().outcome;
+        let (ended, cut_off) = (Some(Outcome::Success), Some(Outcome::Interrupted));
+        assert!(outcome == ended || (what == "b" && outcome == cut_off), "{last}: {outcome:?}");
+        assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id WHERE outcome IS NULL"), 0);
+        assert!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id WHERE outcome = 4") <= 1);
+        if let Some(id) = ask::<Option<String>>(&path, "SELECT max(id) FROM operations_by_id WHERE outcome = 4") {
+            local.end(&id).finish().unwrap();
+        }
+        local.shutdown(PATIENCE).unwrap();
+    }
 }
 
 fn left_behind() {
@@ -338,6 +391,56 @@ fn locked() {
     local.shutdown(PATIENCE).unwrap();
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id WHERE outcome = 0"), 2);
     assert_eq!(sums(&path), "2 2");
+}
+
+fn full() {
+    let folder = Folder::new("by-id-processes");
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
+    if !mount.status().is_ok_and(|status| status.success()) {
+        println!("(skipped: no tmpfs may be mounted here)");
+        return;
+    }
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    local.begin("a", "job").start().unwrap();
+    local.flush(PATIENCE).unwrap();
+    let ballast = folder.file("ballast");
+    assert!(std::fs::write(&ballast, vec![1; 4 << 20]).is_err(), "the disk is full");
+    let mut begun = 0;
+    while trouble(&local).is_none() {
+        local.begin(&format!("job-{begun}"), "job").start().unwrap();
+        begun += 1;
+    }
+    assert!(trouble(&local).unwrap().contains("full"), "{:?}", trouble(&local));
+    local.end("a").finish().unwrap();
+    std::fs::remove_file(&ballast).unwrap();
+    wait_until_reached(&local);
+    let other = monitor(&path);
+    assert_eq!(other.operation_by_id("a").unwrap().outcome, Some(Outcome::Success));
+    for monitor in [other, local] {
+        monitor.shutdown(PATIENCE).unwrap();
+    }
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id"), begun + 1);
+    assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+    let _ = Command::new("umount").arg(folder.path()).status();
+}
+
+fn removed() {
+    let folder = Folder::new("by-id-processes");
+    let path = folder.file("monitor.db");
+    let local = monitor(&path);
+    local.begin("a", "job").start().unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(folder.file(&format!("monitor.db{suffix}")));
+    }
+    local.begin("b", "job").start().unwrap();
+    for id in ["a", "b"] {
+        local.end(id).finish().unwrap();
+    }
+    local.shutdown(PATIENCE).unwrap();
+    assert_eq!(counts(&local, "job"), [2, 2, 0, 0, 0, 0]);
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id WHERE outcome = 0"), 2);
 }
 
 /// Nobody may be stopped by a mode who may do everything: as the administrator a read-only mount stands in for it.

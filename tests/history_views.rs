@@ -8,10 +8,11 @@ use std::process::Command;
 
 use history_support::{DAY, File, Record, SECOND};
 
-const VIEWS: [&str; 7] = [
+const VIEWS: [&str; 8] = [
     "v_active_alerts",
     "v_error_summary",
     "v_operations",
+    "v_operations_by_id",
     "v_performance_trends",
     "v_queue_performance",
     "v_realtime_processing_status",
@@ -32,6 +33,8 @@ fn filled() -> File {
     file.sql
         .execute_batch(&format!(
             "INSERT INTO active_operations VALUES (1, 9, 1, {now} - 2000000000, NULL, NULL, NULL, 'main', 'running');
+             INSERT INTO operations_by_id (id, name, kind, component, labels, worker, fields, context, steps, steps_over, begun_by, started_at_ns, items, bytes)
+                VALUES ('nightly-42', 'backup', 'batch', '', '{{}}', 'w1', '[]', '[]', '[{{\"name\":\"dump\",\"duration_ns\":0}}]', 0, 1, {now} - 3000000000, 0, 0);
              INSERT INTO progress (instance_id, job_id, name, state, total, done, already_done, succeeded, failed, skipped, bytes, message, started_at_ns, updated_at_ns, elapsed_ns, idle_ns)
                 VALUES (1, 1, 'import', 'running', 10, 5, 0, 5, 0, 0, 0, 'part 3', {DAY}, {now}, 7000000, 0);
              INSERT INTO error_groups VALUES (1, 'given-0000000000000001', 'Io', 'db.fetch', 'refused', 'storage', 3, {DAY}, {now}, NULL, 12);
@@ -66,6 +69,10 @@ fn each_view_says_what_it_is_there_for() {
         "db.fetch"
     );
     assert!((number("SELECT percent FROM v_realtime_processing_status WHERE what = 'job'") - 50.0).abs() < 1e-9);
+    assert_eq!(
+        text("SELECT status || ' ' || worker || ' ' || last_step || ' ' || duration_ms FROM v_operations_by_id"),
+        "running w1 dump 3000.0"
+    );
     assert_eq!(
         text("SELECT severity || ' ' || state || ' ' || count_last_day FROM v_error_summary"),
         "critical ongoing 12"

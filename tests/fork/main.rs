@@ -52,6 +52,7 @@ const CASES: &[(&str, fn())] = cases![
     figures::an_inherited_queue_or_cache_does_nothing_in_the_child,
     figures::inherited_queues_and_caches_of_a_busy_process_hang_nobody,
     trackers::operations_by_id_are_the_parents_and_the_child_begins_its_own,
+    trackers::operations_by_id_that_are_shared_in_a_file_are_left_to_the_parent,
     errors::a_backtrace_that_another_thread_takes_hangs_nobody,
     errors::a_child_of_an_error_that_forks_has_errors_with_texts,
     contexts::spans_of_the_layer_are_the_parents_and_the_child_makes_its_own,

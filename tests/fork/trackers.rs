@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use monitor_core::{CheckpointErrorKind, Entity, MemoryCheckpoints, Monitor, OperationIdError, Refusal, monitor};
+use tests::folder::Folder;
 use tests::{counts, local};
 
 use super::process::{forked, under_load};
@@ -112,6 +113,35 @@ pub(super) fn an_inherited_state_machine_of_a_busy_process_hangs_nobody() {
             let _ = (machine.entity("known").is_err(), local.snapshot());
         },
     );
+}
+
+pub(super) fn operations_by_id_that_are_shared_in_a_file_are_left_to_the_parent() {
+    let folder = Folder::new("fork");
+    let monitor_of = || Monitor::builder().sqlite(folder.file("monitor.db")).build().unwrap();
+    let (local, other) = (monitor_of(), monitor_of());
+    local.begin("a", "job").start().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // The file is being written to most of the time.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                local.begin("busy", "job").start().unwrap();
+                local.end("busy").finish().unwrap();
+            }
+        });
+        for _ in 0..20 {
+            forked(|| {
+                assert!(matches!(local.end("a").finish(), Err(OperationIdError::NeverBegun { .. })));
+                local.begin("a", "in_child").start().unwrap();
+                local.end("a").finish().unwrap();
+                assert!(local.operation_by_id("busy").is_none());
+            })
+            .succeeds();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(other.operation_by_id("a").unwrap().is_running());
+    other.end("a").finish().unwrap();
 }
 
 pub(super) fn operations_by_id_are_the_parents_and_the_child_begins_its_own() {

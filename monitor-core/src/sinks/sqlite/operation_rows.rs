@@ -92,10 +92,20 @@ fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, Sto
         .map_err(|_| StoreError::damaged("a part of an operation by id is no JSON of the form that it has"))
 }
 
-pub(super) fn begin(connection: &Connection, instance: i64, begun: &LedgerBegin) -> Answer<()> {
+pub(super) fn begin(
+    connection: &Connection,
+    instance: i64,
+    begun: &LedgerBegin,
+    is_dead: impl Fn(&str) -> bool,
+) -> Answer<()> {
     let sql = "SELECT 1 FROM operations_by_id WHERE id = ?1 AND outcome IS NULL";
     let runs = connection.prepare_cached(sql)?.exists([&begun.id])?;
-    if runs && let Some(error) = find(connection, &begun.id)?.and_then(|(entry, _)| LedgerError::begins(&entry)) {
+    if runs
+        && let Some((entry, owner)) = find(connection, &begun.id)?
+        && let Some(error) = LedgerError::begins(&entry)
+        // Nobody has buried it yet.
+        && (owner == instance || !is_dead(&entry.begun_by))
+    {
         return Ok(Err(error));
     }
     let sql = "INSERT OR REPLACE INTO operations_by_id (id, name, kind, component, labels, worker, input_bytes, fields, context,

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::durable::Durable;
 use super::error::StoreError;
 use super::operation_rows::{self as rows, Answer, Ends};
-use super::presence::{RunFile, RunShare};
+use super::presence::{self, RunFile, RunShare};
 use super::{instances, losses};
 use crate::model::{Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite};
 use crate::ports::operations::{LedgerError, LedgerNews, OperationLedger};
@@ -39,7 +39,7 @@ const MOST_WAITING: usize = 1_024;
 ///
 /// An operation belongs to the run that began it. When that is dead, which is checked by a lock that it holds, and not guessed
 /// from times, it becomes [`interrupted`](crate::Outcome::Interrupted): by the next sink that opens the file, or that has it
-/// open, within a minute. It may be ended all the same by whoever finished it, go on with a step, or begin anew.
+/// open, within a minute. It may be ended all the same by whoever finished it, go on with a step, or, at once, begin anew.
 ///
 /// ```
 /// use monitor_core::{Monitor, SqliteOptions, SqliteSink};
@@ -151,7 +151,7 @@ impl Shared {
         let done = (|| {
             let refused = waiting
                 .iter()
-                .try_fold(0, |refused, write| Ok::<u64, StoreError>(refused + catch(&transaction, by, write)?))?;
+                .try_fold(0, |refused, write| Ok::<u64, StoreError>(refused + self.catch(&transaction, by, write)?))?;
             if lost + refused > 0 {
                 losses::add(&transaction, by.id, "operation by id", lost + refused)?;
             }
@@ -167,6 +167,21 @@ impl Shared {
             state.waiting.extend(newer);
         }
         done
+    }
+
+    fn is_dead(&self, run: &str) -> bool {
+        presence::is_dead(self.durable.path(), run)
+    }
+
+    /// Writes what waited: 1 if it was decided otherwise in the meantime.
+    fn catch(&self, connection: &Connection, by: By<'_>, write: &LedgerWrite) -> Result<u64, StoreError> {
+        let run = (by.id, by.instance.run.as_str());
+        let answer = match write {
+            LedgerWrite::Begin(begun) => rows::begin(connection, by.id, begun, |run| self.is_dead(run))?,
+            LedgerWrite::Step { id, name, at } => rows::step(connection, run, (id, name, *at))?,
+            LedgerWrite::End { id, end } => rows::end(connection, run, id, end)?.map(drop),
+        };
+        Ok(u64::from(answer.is_err()))
     }
 
     /// There is a sink for the same file, which is open.
@@ -272,17 +287,6 @@ impl Drop for Shared {
     }
 }
 
-/// Writes what waited: 1 if it was decided otherwise in the meantime.
-fn catch(connection: &Connection, by: By<'_>, write: &LedgerWrite) -> Result<u64, StoreError> {
-    let run = (by.id, by.instance.run.as_str());
-    let answer = match write {
-        LedgerWrite::Begin(begun) => rows::begin(connection, by.id, begun)?,
-        LedgerWrite::Step { id, name, at } => rows::step(connection, run, (id, name, *at))?,
-        LedgerWrite::End { id, end } => rows::end(connection, run, id, end)?.map(drop),
-    };
-    Ok(u64::from(answer.is_err()))
-}
-
 impl OperationLedger for SqliteOperations {
     fn open(&self, instance: &Instance, news: LedgerNews) {
         let mut state = self.shared.state.lock();
@@ -290,7 +294,8 @@ impl OperationLedger for SqliteOperations {
     }
 
     fn begin(&self, begun: &LedgerBegin) -> Result<(), LedgerError> {
-        self.shared.request(true, |connection, instance, _| rows::begin(connection, instance, begun))
+        let is_dead = |run: &str| self.shared.is_dead(run);
+        self.shared.request(true, |connection, instance, _| rows::begin(connection, instance, begun, is_dead))
     }
 
     fn step(&self, id: &str, name: &str, at: SystemTime) -> Result<(), LedgerError> {

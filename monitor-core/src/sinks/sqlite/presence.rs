@@ -103,6 +103,11 @@ fn dead(database: &Path, run: &str) -> Option<Dead> {
     }
 }
 
+/// Whether a run is known to be dead.
+pub(super) fn is_dead(database: &Path, run: &str) -> bool {
+    dead(database, run).is_some()
+}
+
 /// Marks what belongs to dead runs as interrupted. Returns how many runs that were.
 pub(super) fn bury_dead(connection: &mut Connection, database: &Path, mine: i64) -> Result<usize, StoreError> {
     let unended: Vec<(i64, String)> = {

@@ -80,6 +80,37 @@ FROM progress
 JOIN instances ON instances.id = progress.instance_id
 WHERE progress.state IN ('running', 'stalled') AND instances.ended_at_ns IS NULL;
 
+CREATE VIEW v_operations_by_id AS
+SELECT
+    operations_by_id.id,
+    operations_by_id.name,
+    operations_by_id.kind,
+    operations_by_id.component,
+    operations_by_id.labels,
+    CASE operations_by_id.outcome
+        WHEN 0 THEN 'success' WHEN 1 THEN 'failure' WHEN 2 THEN 'panicked' WHEN 3 THEN 'cancelled' WHEN 4 THEN 'interrupted'
+        ELSE 'running'
+    END AS status,
+    operations_by_id.worker,
+    json_extract(operations_by_id.steps, '$[#-1].name') AS last_step,
+    strftime('%Y-%m-%dT%H:%M:%fZ', operations_by_id.started_at_ns / 1e9, 'unixepoch') AS started_at,
+    max(0, coalesce(operations_by_id.ended_at_ns, (SELECT max(last_seen_at_ns) FROM instances))
+        - operations_by_id.started_at_ns) / 1e6 AS duration_ms,
+    operations_by_id.input_bytes,
+    operations_by_id.output_bytes,
+    operations_by_id.items,
+    operations_by_id.bytes,
+    operations_by_id.steps,
+    operations_by_id.fields,
+    beginners.pid AS begun_by_pid,
+    beginners.run AS begun_by_run,
+    enders.pid AS ended_by_pid,
+    enders.run AS ended_by_run,
+    operations_by_id.started_at_ns
+FROM operations_by_id
+JOIN instances AS beginners ON beginners.id = operations_by_id.begun_by
+LEFT JOIN instances AS enders ON enders.id = operations_by_id.ended_by;
+
 CREATE VIEW v_error_summary AS
 WITH now (ns) AS (SELECT max(last_seen_at_ns) FROM instances),
 day AS MATERIALIZED (
