@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Monitor;
+use super::audit::Contained;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::error::Error;
 use crate::collector::Collector;
+use crate::ports::audit::AuditTrail;
 use crate::ports::sink::Sink;
+use crate::record::attached::Auditing;
 use crate::record::recorder::{RecorderRef, Settings};
 
 /// Settings of a monitor: [`Monitor::builder`].
@@ -35,6 +39,9 @@ pub struct MonitorBuilder {
     disabled: bool,
     clock: Option<ManualClock>,
     sinks: Vec<Box<dyn Sink>>,
+    audit: Option<Arc<dyn Auditing>>,
+    /// That of the first file of a history, if no other one is given.
+    file_audit: Option<Arc<dyn Auditing>>,
 }
 
 impl MonitorBuilder {
@@ -105,17 +112,29 @@ impl MonitorBuilder {
     }
 
     /// Keeps history in a SQLite file, which is made if there is none: every run's operations, errors, progress, transitions
-    /// and figures over time. Many processes may share one file. With the feature `sqlite`. Default: none.
+    /// and figures over time, and its [audit entries](Monitor::audit). Many processes may share one file. With the feature
+    /// `sqlite`. Default: none.
     ///
-    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`]; [`SqliteSink::with`] has more to set. A file that cannot be
+    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`] and [`audit_trail`](Self::audit_trail) with
+    /// [`AuditLog`](crate::AuditLog); [`SqliteSink::with`] has more to set. A file that cannot be
     /// written just now (its disk is full, another process holds it) hurts nobody: what comes waits for it within bounds, see
     /// [`SinkStats`](crate::SinkStats).
     ///
     /// [`SqliteSink::new`]: crate::SqliteSink::new
     /// [`SqliteSink::with`]: crate::SqliteSink::with
     #[cfg(feature = "sqlite")]
-    pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
+    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        let path = path.into();
+        let audit = crate::sinks::sqlite::audit::AuditLog::later(&path);
+        self.file_audit.get_or_insert_with(|| Arc::new(Contained(audit)));
         self.sink(crate::sinks::sqlite::sink::SqliteSink::new(path))
+    }
+
+    /// Where [audit entries](Monitor::audit) are kept. Default: in the first file that is given to `sqlite`, and nowhere
+    /// without one.
+    pub fn audit_trail(mut self, place: impl AuditTrail + 'static) -> Self {
+        self.audit = Some(Arc::new(Contained(place)));
+        self
     }
 
     /// A place that keeps what the monitor sees, beside those given before. Default: none.
@@ -135,8 +154,10 @@ impl MonitorBuilder {
     /// used as it was set up.
     pub fn build(mut self) -> Result<Monitor, Error> {
         let sinks = std::mem::take(&mut self.sinks);
+        let audit = self.audit.take().or(self.file_audit.take());
         let recorder = RecorderRef::new(self.settings()?);
         start_collector(&recorder, sinks)?;
+        attach_audit(&recorder, audit);
         Ok(Monitor::of(recorder))
     }
 
@@ -151,6 +172,7 @@ impl MonitorBuilder {
             return Err(Error::invalid_setting("clock", "a manual one", "the system's clock; use build() in tests"));
         }
         let sinks = std::mem::take(&mut self.sinks);
+        let audit = self.audit.take().or(self.file_audit.take());
         let settings = self.settings()?;
         if INSTALLED.swap(true, Ordering::SeqCst) {
             return Err(Error::already_installed());
@@ -161,6 +183,7 @@ impl MonitorBuilder {
             INSTALLED.store(false, Ordering::SeqCst);
             return Err(error);
         }
+        attach_audit(&recorder, audit);
         Ok(Installed { recorder })
     }
 
@@ -204,6 +227,12 @@ fn start_collector(recorder: &RecorderRef, sinks: Vec<Box<dyn Sink>>) -> Result<
         Collector::start(recorder, sinks)?;
     }
     Ok(())
+}
+
+fn attach_audit(recorder: &RecorderRef, audit: Option<Arc<dyn Auditing>>) {
+    if let Some(audit) = audit {
+        recorder.attached.attach_audit(audit);
+    }
 }
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);

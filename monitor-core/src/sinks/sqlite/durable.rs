@@ -39,6 +39,11 @@ impl Durable {
         &self.path
     }
 
+    /// Whether it is that of the process that this one was forked from.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     /// Has `work` done with the connection, which is opened first if need be. The work makes its own transaction, an
     /// immediate one if it reads before it writes.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
