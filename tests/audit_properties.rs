@@ -24,7 +24,8 @@ fn trail(entries: i64, removed: i64) -> (Folder, PathBuf) {
         let folder = Folder::new("audit-whole");
         let log = AuditLog::open(folder.file()).unwrap();
         for n in 0..MOST {
-            let entry = log.record(&format!("actor {}", n % 3), "act").target("t").source(if n % 2 == 0 { "" } else { "s" });
+            let entry =
+                log.record(&format!("actor {}", n % 3), "act").target("t").source(if n % 2 == 0 { "" } else { "s" });
             entry.detail("n", &n.to_string()).write().unwrap();
         }
         drop(log);

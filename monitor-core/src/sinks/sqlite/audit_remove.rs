@@ -33,7 +33,7 @@ pub(super) fn remove_before(transaction: &Transaction<'_>, at_ns: i64, most: usi
         if row.at_ns >= at_ns || row.id > head.last_id || removed(&before, &head) >= most {
             break;
         }
-        due = Some(Head { first_id: row.id + 1, first_previous: hash, ..head });
+        due = Some(Head { first_id: row.id.saturating_add(1), first_previous: hash, ..head });
     }
     drop(rows);
     // The last entry of all: the head knows it.

@@ -87,7 +87,7 @@ impl Walk<'_> {
                 self.inserted(row.id);
                 return Ok(());
             }
-            self.missing(row.id + 1, due)?;
+            self.missing(row.id.saturating_add(1), due)?;
         }
         if self.head.is_some_and(|head| row.id < head.first_id) {
             return self.before_the_first(row);
@@ -148,12 +148,12 @@ impl Walk<'_> {
         let fits = self.next_hash.is_none_or(|hash| hash == head.first_previous);
         if due >= head.first_id {
             if self.next_hash == Some(head.first_previous) {
-                let (first, said) = (due + 1, head.first_id);
+                let (first, said) = (due.saturating_add(1), head.first_id);
                 self.head_fault(format!("it says that the first entry is {said}, which is {first}"));
             } else {
                 self.missing(head.first_id, due)?;
             }
-        } else if !fits && due == head.first_id - 1 {
+        } else if !fits && due == head.first_id.saturating_sub(1) {
             self.head_fault("it says another hash before the first entry than the entry itself".to_owned());
         }
         Ok(())
@@ -166,7 +166,7 @@ impl Walk<'_> {
         }
         let mut last = last;
         while last >= first && self.find_moved(last)? {
-            last -= 1;
+            last = last.saturating_sub(1);
         }
         if last >= first {
             self.fault(AuditFault::Removed { first, last });
