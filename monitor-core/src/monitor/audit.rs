@@ -37,7 +37,7 @@ impl Monitor {
         let recorder = self.recorder();
         let draft = AuditDraft::new(recorder.clock.anchor().wall, actor, action);
         let place = recorder.attached.audit();
-        AuditBuilder::new(draft, move |draft| place.ok_or_else(AuditError::no_place)?.record(draft))
+        AuditBuilder::new(draft, move |draft| place.ok_or_else(AuditError::no_place)?.write(draft))
     }
 }
 
@@ -45,8 +45,8 @@ impl Monitor {
 pub(super) struct Contained<T>(pub(super) T);
 
 impl<T: AuditTrail> Auditing for Contained<T> {
-    fn record(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
-        catch_unwind(AssertUnwindSafe(|| self.0.record(draft))).unwrap_or_else(|panic| {
+    fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
+        catch_unwind(AssertUnwindSafe(|| self.0.write(draft))).unwrap_or_else(|panic| {
             count_panicked_callback();
             // What it panicked with may itself panic when it is dropped.
             std::mem::forget(panic);

@@ -18,7 +18,7 @@ use crate::model::{AuditDraft, AuditEntry, AuditError};
 /// struct Nowhere;
 ///
 /// impl AuditTrail for Nowhere {
-///     fn record(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
+///     fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
 ///         Err(AuditError::unavailable(format!("{} wanted to {}", draft.actor, draft.action)))
 ///     }
 /// }
@@ -34,12 +34,12 @@ pub trait AuditTrail: Send + Sync {
     ///
     /// # Errors
     /// [`AuditError`]: the entry may not be kept as it is, or the place cannot be reached, has no room or was tampered with.
-    fn record(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError>;
+    fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError>;
 }
 
 impl<T: AuditTrail + ?Sized> AuditTrail for Arc<T> {
-    fn record(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
-        (**self).record(draft)
+    fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
+        (**self).write(draft)
     }
 }
 

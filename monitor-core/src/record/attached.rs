@@ -24,7 +24,7 @@ pub(crate) trait Collecting: Send + Sync {
 /// Where audit entries go.
 pub(crate) trait Auditing: Send + Sync {
     /// Keeps an entry.
-    fn record(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError>;
+    fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError>;
 }
 
 /// The collector of a recorder, if it has one, and the place of audit entries. There is one of each at most, once.

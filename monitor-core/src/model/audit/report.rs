@@ -190,7 +190,7 @@ impl AuditReport {
 impl fmt::Display for AuditReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entries, first_id, head, faults, faults_over, .. } = self;
-        write!(f, "{entries} entries")?;
+        write!(f, "{entries} {}", if *entries == 1 { "entry" } else { "entries" })?;
         if head.id >= *first_id {
             write!(f, ", {first_id} to {}", head.id)?;
         }

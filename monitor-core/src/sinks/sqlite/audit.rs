@@ -141,7 +141,7 @@ impl AuditLog {
 }
 
 impl AuditTrail for AuditLog {
-    fn record(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
+    fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError> {
         self.add(draft)
     }
 }

@@ -29,11 +29,16 @@ pub(super) fn entries(
         (None, None, None) => "audit_by_time",
     };
     let mut listing = Listing {
-        sql: format!("SELECT at_ns, {BOUNDED_COLUMNS} FROM audit INDEXED BY {index} WHERE at_ns >= ? AND at_ns < ?"),
-        parameters: vec![&since, &until],
+        sql: format!("SELECT at_ns, {BOUNDED_COLUMNS} FROM audit INDEXED BY {index} WHERE at_ns >= ?"),
+        parameters: vec![&since],
         sort: "at_ns",
         id: "id",
     };
+    // Without an end there is none: an entry with the last time that a row can have is not hidden.
+    if filter.range.until.is_some() {
+        listing.sql += " AND at_ns < ?";
+        listing.parameters.push(&until);
+    }
     for (column, wanted) in [("actor", actor), ("action", action), ("target", target)] {
         if let Some(wanted) = wanted {
             listing.sql += &format!(" AND {column} = ?");
