@@ -62,9 +62,10 @@ impl Durable {
         let done = work(&mut open.connection);
         if let Err(error) = &done
             && error.cure() != Cure::None
-            && !error.is_lock()
+            && !((error.is_lock() || error.is_full()) && open.connection.is_autocommit())
         {
-            // After a full disk or an error of reading or writing a connection may not be of use any more.
+            // After an error of reading or writing a connection may not be of use any more. After a full disk it is, and it
+            // can read what a new one, which needs room for its index of the log, could not.
             *slot = None;
         }
         done
