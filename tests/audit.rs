@@ -308,10 +308,104 @@ fn a_file_that_cannot_be_a_trail_is_an_error() {
         let _ = std::fs::remove_file(format!("{}{end}", folder.file().display()));
     }
     assert!(log.verify().unwrap_err().is_unavailable(), "the file is gone");
-    assert_eq!(log.record("a", "b").write().unwrap().id, 1, "a new file, a new trail");
+    assert_eq!(
+        AuditLog::open(folder.file()).unwrap().record("a", "b").write().unwrap().id,
+        1,
+        "a new file, a new trail"
+    );
     assert_eq!(log.verify().unwrap().to_string(), "1 entry, 1 to 1, intact");
     let report = log.verify_since(&head).unwrap();
     assert_eq!((report.confirmed, report.faults), (Some(false), vec![AuditFault::Rewritten { id: 1 }]));
+}
+
+#[test]
+fn a_log_that_finds_another_trail_says_so_in_it() {
+    let changes: [(&str, &str); 5] = [
+        ("set back to a copy", ""),
+        (
+            "cut off",
+            "DELETE FROM audit WHERE id = 3;
+            UPDATE audit_head SET last_id = 2, last_hash = (SELECT hash FROM audit WHERE id = 2)",
+        ),
+        (
+            "emptied",
+            "DELETE FROM audit;
+            UPDATE audit_head SET last_id = 0, last_hash = zeroblob(32)",
+        ),
+        (
+            "removed as by retention, but another one",
+            "DELETE FROM audit;
+            UPDATE audit_head SET first_id = 4, last_id = 3, last_hash = randomblob(32);
+            UPDATE audit_head SET first_previous_hash = last_hash",
+        ),
+        ("the last one made anew", "UPDATE audit SET hash = zeroblob(32) WHERE id = 3"),
+    ];
+    for (how, change) in changes {
+        let folder = Folder::new("audit-another");
+        let log = AuditLog::open(folder.file()).unwrap();
+        let write = |action: &str| log.record("alice", action).write().unwrap();
+        write("one");
+        let db = Connection::open(folder.file()).unwrap();
+        db.execute("VACUUM INTO ?1", [folder.0.join("copy.db").to_str()]).unwrap();
+        write("two");
+        let last = write("three");
+        if change.is_empty() {
+            std::fs::rename(folder.0.join("copy.db"), folder.file()).unwrap();
+            for end in ["-wal", "-shm"] {
+                std::fs::remove_file(format!("{}{end}", folder.file().display())).unwrap();
+            }
+        } else {
+            db.execute_batch(change).unwrap();
+        }
+        drop(db);
+        let id = write("four").id;
+        let entries = all(&folder.file(), &AuditFilter::new());
+        let said = entries.iter().find(|entry| entry.id == id - 1).unwrap();
+        assert_eq!((said.actor.as_str(), said.action.as_str()), ("monitor", "audit_trail_changed"), "{how}");
+        assert_eq!(said.details["known_head"], last.head().to_string(), "{how}");
+        write("five");
+        let entries = all(&folder.file(), &AuditFilter::new().actor("monitor"));
+        assert_eq!(entries.len(), 1, "{how}: once");
+    }
+}
+
+#[test]
+fn triggers_that_somebody_added_do_not_keep_an_entry_away() {
+    let folder = Folder::new("audit-triggers");
+    let log = AuditLog::open(folder.file()).unwrap();
+    let db = Connection::open(folder.file()).unwrap();
+    db.execute_batch(
+        "CREATE TRIGGER hide BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END;
+         CREATE TRIGGER other AFTER INSERT ON audit BEGIN UPDATE audit SET actor = 'bob' WHERE id = new.id; END",
+    )
+    .unwrap();
+    log.record("mallory", "x").write().unwrap();
+    assert_eq!(all(&folder.file(), &AuditFilter::new())[0].actor, "mallory");
+    assert!(log.verify().unwrap().is_intact());
+}
+
+#[test]
+fn tables_without_types_are_no_way_around_the_check() {
+    let folder = Folder::new("audit-types");
+    let log = AuditLog::open(folder.file()).unwrap();
+    log.record("a", "b").write().unwrap();
+    log.record("a", "b").write().unwrap();
+    let db = Connection::open(folder.file()).unwrap();
+    db.execute_batch(
+        "CREATE TABLE loose AS SELECT * FROM audit; DROP TABLE audit;
+         CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns, actor, action, target, source, details, previous_hash, hash);
+         INSERT INTO audit SELECT * FROM loose;
+         UPDATE audit SET at_ns = 'now', actor = 7, details = NULL WHERE id = 1",
+    )
+    .unwrap();
+    assert_eq!(log.verify().unwrap().faults, [AuditFault::Changed { id: 1 }]);
+    db.execute_batch(
+        "DROP TABLE audit_head; CREATE TABLE audit_head AS SELECT 1 AS id, 'x' AS first_id, 1 AS last_id,
+        'y' AS first_previous_hash, 2.5 AS last_hash",
+    )
+    .unwrap();
+    assert!(!log.verify().unwrap().is_intact());
+    assert!(log.record("a", "b").write().unwrap_err().is_tampered());
 }
 
 #[test]

@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_with_another_number_is_found(size in some(), row in any::<Index>(), number in -3..MOST + 4) {
+    fn an_entry_with_another_number_is_found(size in some(), row in any::<Index>(), number in prop_oneof![Just(i64::MAX), Just(i64::MIN), any::<i64>(), -3..MOST + 4]) {
         let (_folder, file) = trail(size.0, size.1);
         let (db, id) = (fast(&file), pick(size, &row));
         prop_assume!(!(size.1 + 1..=size.0).contains(&number));

@@ -49,7 +49,8 @@ pub(super) fn hex(hash: &Hash) -> String {
 /// A row as it is found, whatever somebody did to it.
 pub(super) struct StoredRow<'a> {
     pub(super) id: i64,
-    pub(super) at_ns: i64,
+    /// `None`: not a number.
+    pub(super) at_ns: Option<i64>,
     /// `None`: not of the length of a hash.
     pub(super) previous: Option<Hash>,
     pub(super) hash: Option<Hash>,
@@ -73,12 +74,18 @@ impl<'a> StoredRow<'a> {
                 _ => texts = None,
             }
         }
-        Ok(StoredRow { id: row.get(0)?, at_ns: row.get(1)?, previous: hash(2)?, hash: hash(3)?, texts })
+        Ok(StoredRow {
+            id: row.get(0)?,
+            at_ns: row.get_ref(1)?.as_i64().ok(),
+            previous: hash(2)?,
+            hash: hash(3)?,
+            texts,
+        })
     }
 
     /// The hash that its content has under that number.
     pub(super) fn computed_as(&self, id: i64) -> Option<Hash> {
-        Some(hash(self.previous.as_ref()?, id, self.at_ns, self.texts?))
+        Some(hash(self.previous.as_ref()?, id, self.at_ns?, self.texts?))
     }
 
     /// Whether its hash is that of its content under that number.
@@ -105,8 +112,10 @@ impl Head {
             let hash = |column| -> rusqlite::Result<Option<Hash>> {
                 Ok(row.get_ref(column)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()))
             };
-            let (Some(first_previous), Some(last)) = (hash(1)?, hash(3)?) else { return Ok(None) };
-            Ok(Some(Head { first_id: row.get(0)?, first_previous, last_id: row.get(2)?, last }))
+            let id = |column| -> rusqlite::Result<Option<i64>> { Ok(row.get_ref(column)?.as_i64().ok()) };
+            let (Some(first_id), Some(first_previous)) = (id(0)?, hash(1)?) else { return Ok(None) };
+            let (Some(last_id), Some(last)) = (id(2)?, hash(3)?) else { return Ok(None) };
+            Ok(Some(Head { first_id, first_previous, last_id, last }))
         };
         Ok(connection.prepare_cached(sql)?.query_row([], read).optional()?.flatten())
     }

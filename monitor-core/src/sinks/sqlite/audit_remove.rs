@@ -30,7 +30,7 @@ pub(super) fn remove_before(transaction: &Transaction<'_>, at_ns: i64, most: usi
         let Some(hash) = row.hash.filter(|_| fits) else { break };
         head = after;
         due = None;
-        if row.at_ns >= at_ns || row.id > head.last_id || removed(&before, &head) >= most {
+        if row.at_ns.is_none_or(|time| time >= at_ns) || row.id > head.last_id || removed(&before, &head) >= most {
             break;
         }
         due = Some(Head { first_id: row.id.saturating_add(1), first_previous: hash, ..head });

@@ -123,7 +123,10 @@ impl Checkpoints for SqliteCheckpoints {
             // One byte more than is allowed shows that it is too large.
             let sql = "SELECT substr(state, 1, ?2) FROM checkpoints WHERE name = ?1";
             let most = i64::try_from(MAX_BYTES + 1).unwrap_or(i64::MAX);
-            Ok(connection.prepare_cached(sql)?.query_row((name, most), |row| row.get(0)).optional()?)
+            let state = |row: &rusqlite::Row<'_>| row.get::<_, Option<Vec<u8>>>(0);
+            let state = connection.prepare_cached(sql)?.query_row((name, most), state).optional()?;
+            // Of nothing, a part is NULL.
+            Ok(state.map(Option::unwrap_or_default))
         })
     }
 

@@ -65,7 +65,7 @@ fn entry(row: &Row<'_>) -> Result<AuditEntry, StoreError> {
     };
     Ok(AuditEntry {
         id: row.get(1)?,
-        at: from_unix_ns(row.get(0)?),
+        at: from_unix_ns(row.get_ref(0)?.as_i64().unwrap_or(0)),
         actor: text(5)?,
         action: text(6)?,
         target: text(7)?,
