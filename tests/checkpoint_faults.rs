@@ -15,10 +15,15 @@ mod cases {
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
 
-    use monitor_core::{CheckpointErrorKind as Kind, FileCheckpoints, Monitor, Progress};
+    use monitor_core::{CheckpointErrorKind as Kind, FileCheckpoints, Monitor, Progress, SqliteCheckpoints};
 
     /// Tells the program to be the one that is killed, and where it works.
     pub(super) const VICTIM: &str = "CHECKPOINT_VICTIM";
+
+    /// In which sort of place.
+    pub(super) const SORT: &str = "CHECKPOINT_SORT";
+
+    const SORTS: [&str; 2] = ["file", "sqlite"];
 
     struct Folder(PathBuf);
 
@@ -27,6 +32,15 @@ mod cases {
             let path = std::env::temp_dir().join(format!("checkpoint-faults-{name}-{}", std::process::id()));
             fs::create_dir(&path).unwrap();
             Self(path)
+        }
+
+        /// Nothing is left beside the checkpoint.
+        fn check(&self, sort: &str) {
+            let files = self.files();
+            match sort {
+                "file" => assert_eq!(files, ["job-import.checkpoint"]),
+                _ => assert!(files.iter().all(|file| file.starts_with("jobs.db")), "{files:?}"),
+            }
         }
 
         fn files(&self) -> Vec<String> {
@@ -40,27 +54,38 @@ mod cases {
         }
     }
 
-    fn job(folder: &Path) -> Progress {
+    fn job(folder: &Path, sort: &str) -> Progress {
         let local = Monitor::builder().build().unwrap();
-        local.progress("import").checkpoints(FileCheckpoints::new(folder)).start()
+        let job = local.progress("import");
+        match sort {
+            "file" => job.checkpoints(FileCheckpoints::new(folder)).start(),
+            _ => job.checkpoints(SqliteCheckpoints::open(folder.join("jobs.db")).unwrap()).start(),
+        }
     }
 
     /// A small checkpoint fits and a large one does not; the small one stays, and all is well when there is room again.
-    fn no_room_for_the_second(folder: &Folder, make_room: impl FnOnce()) {
-        let job = job(&folder.0);
+    fn no_room_for_the_second(
+        folder: &Folder,
+        sort: &str,
+        kind: Kind,
+        take_room: impl FnOnce(),
+        make_room: impl FnOnce(),
+    ) {
+        let job = job(&folder.0, sort);
         job.checkpoint(&"small").unwrap();
+        take_room();
         for _ in 0..3 {
-            let error = job.checkpoint(&"large".repeat(100_000)).unwrap_err();
-            assert_eq!(error.kind(), Kind::StorageFull, "{error}");
-            assert!(error.to_string().contains("make room and try again"), "{error}");
+            let error = job.checkpoint(&"large".repeat(500_000)).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.to_string().contains("make room and try again"), kind == Kind::StorageFull, "{error}");
             assert_eq!(job.resume::<String>().unwrap().as_deref(), Some("small"));
-            assert_eq!(folder.files(), ["job-import.checkpoint"], "nothing is left beside");
+            folder.check(sort);
         }
         make_room();
-        job.checkpoint(&"large".repeat(100_000)).unwrap();
-        assert_eq!(job.resume::<String>().unwrap().map(|state| state.len()), Some(500_000));
+        job.checkpoint(&"large".repeat(500_000)).unwrap();
+        assert_eq!(job.resume::<String>().unwrap().map(|state| state.len()), Some(2_500_000));
         job.finish();
-        assert!(folder.files().is_empty());
+        assert_eq!(job.resume::<String>().unwrap(), None);
     }
 
     fn limit_file_size(bytes: libc::rlim_t) {
@@ -75,28 +100,44 @@ mod cases {
     }
 
     fn a_file_that_may_not_grow_leaves_the_checkpoint_from_before() {
-        limit_file_size(64 << 10);
-        no_room_for_the_second(&Folder::new("limit"), || limit_file_size(libc::RLIM_INFINITY));
+        for (sort, kind) in SORTS.into_iter().zip([Kind::StorageFull, Kind::Io]) {
+            // SQLite does not say why it could not write.
+            let (limit, no_limit) = (|| limit_file_size(1 << 20), || limit_file_size(libc::RLIM_INFINITY));
+            no_room_for_the_second(&Folder::new(&format!("limit-{sort}")), sort, kind, limit, no_limit);
+        }
     }
 
     fn a_full_disk_leaves_the_checkpoint_from_before() {
-        let folder = Folder::new("full");
+        SORTS.iter().for_each(|sort| a_full_disk(sort));
+    }
+
+    fn a_full_disk(sort: &str) {
+        let folder = Folder::new(&format!("full-{sort}"));
         let mount = |options: &str| {
             let mut mount = Command::new("mount");
             mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder.0).stderr(Stdio::null());
             mount.status().is_ok_and(|status| status.success())
         };
-        if !mount("size=64k") {
+        if !mount("size=2m") {
             println!("(skipped: no tmpfs may be mounted here)");
             return;
         }
-        no_room_for_the_second(&folder, || assert!(mount("remount,size=16m")));
+        let filler = || match sort {
+            "file" => {}
+            // What it has already is its own.
+            _ => {
+                let path = folder.0.join("jobs.db-filler");
+                let mut file = fs::File::create(path).unwrap();
+                while file.write_all(&[0; 4_096]).is_ok() {}
+            }
+        };
+        no_room_for_the_second(&folder, sort, Kind::StorageFull, filler, || assert!(mount("remount,size=32m")));
         let _ = Command::new("umount").arg(&folder.0).status();
     }
 
     /// Saves one checkpoint after the other, and says so of each when it is there.
-    pub(super) fn victim(folder: &Path) {
-        let job = job(folder);
+    pub(super) fn victim(folder: &Path, sort: &str) {
+        let job = job(folder, sort);
         let mut next = job.resume::<(u64, String)>().unwrap().map_or(0, |(next, _)| next);
         loop {
             next += 1;
@@ -108,11 +149,16 @@ mod cases {
     }
 
     fn a_killed_process_has_lost_no_checkpoint_that_it_was_told_of() {
-        let folder = Folder::new("killed");
+        SORTS.iter().for_each(|sort| loses_nothing_when_killed(sort));
+    }
+
+    fn loses_nothing_when_killed(sort: &str) {
+        let folder = Folder::new(&format!("killed-{sort}"));
         let mut last = 0;
         for round in 1..=8_u64 {
             let program = std::env::current_exe().unwrap();
-            let mut child = Command::new(program).env(VICTIM, &folder.0).stdout(Stdio::piped()).spawn().unwrap();
+            let mut child = Command::new(program);
+            let mut child = child.env(VICTIM, &folder.0).env(SORT, sort).stdout(Stdio::piped()).spawn().unwrap();
             let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
             for _ in 0..round * 3 {
                 last = told.next().expect("the victim goes on").parse().unwrap();
@@ -121,11 +167,11 @@ mod cases {
             // What it had said before it was killed counts, too.
             last = told.last().map_or(last, |line| line.parse().unwrap());
             child.wait().unwrap();
-            let job = job(&folder.0);
+            let job = job(&folder.0, sort);
             let (next, state) = job.resume::<(u64, String)>().unwrap().expect("there is one");
             assert!(next == last || next == last + 1, "{next} after {last}");
             assert_eq!((state.len(), job.stats().done), (50_000, next));
-            assert_eq!(folder.files(), ["job-import.checkpoint"], "nothing half written is left");
+            folder.check(sort);
         }
     }
 
@@ -146,7 +192,7 @@ fn main() {
     #[cfg(unix)]
     {
         if let Some(folder) = std::env::var_os(cases::VICTIM) {
-            return cases::victim(folder.as_ref());
+            return cases::victim(folder.as_ref(), &std::env::var(cases::SORT).expect("said by the one who starts it"));
         }
         let failed: Vec<_> = cases::ALL.iter().filter(|(_, case)| std::panic::catch_unwind(case).is_err()).collect();
         for (name, _) in cases::ALL {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use monitor_core::{
     CheckpointErrorKind as Kind, Checkpoints, FileCheckpoints, ManualClock, MemoryCheckpoints, Monitor, Progress,
-    ProgressState,
+    ProgressState, SqliteCheckpoints,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -48,6 +48,32 @@ fn local() -> Monitor {
     Monitor::builder().clock(&ManualClock::new()).build().unwrap()
 }
 
+/// A place of each sort that lasts beyond one job, with what it is called.
+struct Place {
+    sort: &'static str,
+    folder: Folder,
+    memory: MemoryCheckpoints,
+}
+
+fn places() -> [Place; 3] {
+    ["memory", "file", "sqlite"].map(|sort| Place { sort, folder: Folder::new(), memory: MemoryCheckpoints::new() })
+}
+
+impl Place {
+    /// Opens it anew, as the next run of a program does.
+    fn open(&self) -> Arc<dyn Checkpoints> {
+        match self.sort {
+            "memory" => Arc::new(self.memory.clone()),
+            "file" => Arc::new(FileCheckpoints::new(&self.folder.0)),
+            _ => Arc::new(SqliteCheckpoints::open(self.folder.0.join("jobs.db")).unwrap()),
+        }
+    }
+
+    fn job(&self, name: &str) -> Progress {
+        local().progress(name).total(1_000).checkpoints(self.open()).start()
+    }
+}
+
 fn job_in(folder: &Path, name: &str) -> Progress {
     local().progress(name).total(1_000).checkpoints(FileCheckpoints::new(folder)).start()
 }
@@ -72,20 +98,13 @@ fn state(next: u64) -> State {
 
 #[test]
 fn a_second_run_goes_on_from_the_last_checkpoint_of_the_first() {
-    let folder = Folder::new();
-    for place in ["memory", "file"] {
-        let memory = MemoryCheckpoints::new();
+    for place in &places() {
         let start = || {
             let clock = ManualClock::new();
             let local = Monitor::builder().clock(&clock).build().unwrap();
-            let builder = local.progress("import").total(1_000);
-            let job = if place == "memory" {
-                builder.checkpoints(memory.clone()).start()
-            } else {
-                builder.checkpoints(FileCheckpoints::new(&folder.0)).start()
-            };
-            (job, clock)
+            (local.progress("import").total(1_000).checkpoints(place.open()).start(), clock)
         };
+        let place = place.sort;
         let (first, _) = start();
         assert_eq!(first.resume::<State>().unwrap(), None, "{place}");
         first.inc(400);
@@ -114,6 +133,14 @@ fn a_second_run_goes_on_from_the_last_checkpoint_of_the_first() {
         assert_eq!((third.stats().state, third.stats().error), (ProgressState::Finished, None));
         assert_eq!(start().0.resume::<State>().unwrap(), None, "{place}: a finished job begins anew");
     }
+}
+
+#[test]
+fn a_finished_job_leaves_no_file() {
+    let folder = Folder::new();
+    let job = job_in(&folder.0, "import");
+    job.checkpoint(&1).unwrap();
+    job.finish();
     assert_eq!(folder.files(), Vec::<String>::new());
 }
 
@@ -132,8 +159,11 @@ fn any_value_that_serde_can_write_is_a_state() {
 
 #[test]
 fn a_job_that_was_not_finished_keeps_its_checkpoint() {
-    let kept = MemoryCheckpoints::new();
-    let start = || local().progress("job").total(2).checkpoints(kept.clone()).start();
+    places().iter().for_each(keeps_the_checkpoint_of_a_job_that_was_not_finished);
+}
+
+fn keeps_the_checkpoint_of_a_job_that_was_not_finished(place: &Place) {
+    let start = || local().progress("job").total(2).checkpoints(place.open()).start();
     let ends: [fn(Progress); 4] = [
         |job| job.fail("disk full"),
         |job| job.cancel(),
@@ -244,18 +274,20 @@ fn a_missing_folder_is_said_when_saving_too() {
 }
 
 #[test]
-fn names_of_all_kinds_have_files_of_their_own() {
-    let folder = Folder::new();
+fn names_of_all_kinds_are_told_apart() {
     let long = "long/".repeat(200);
     let names =
         ["", "a", "A", "ä", "a b", "../a", "..", ".", "a.b", "con", "a%2fb", "a/b", "a\0b", "a\nb", &long, &long[1..]];
-    for (n, name) in names.iter().enumerate() {
-        job_in(&folder.0, name).checkpoint(&n).unwrap();
+    let places = places();
+    for place in &places {
+        for (n, name) in names.iter().enumerate() {
+            place.job(name).checkpoint(&n).unwrap();
+        }
+        for (n, name) in names.iter().enumerate() {
+            assert_eq!(place.job(name).resume::<usize>().unwrap(), Some(n), "{}: {name:?}", place.sort);
+        }
     }
-    for (n, name) in names.iter().enumerate() {
-        assert_eq!(job_in(&folder.0, name).resume::<usize>().unwrap(), Some(n), "{name:?}");
-    }
-    let files = folder.files();
+    let files = places[1].folder.files();
     let folded: HashSet<_> = files.iter().map(|file| file.to_lowercase()).collect();
     assert_eq!((files.len(), folded.len()), (names.len(), names.len()));
     assert!(files.iter().all(|file| file.len() < 255 && file.starts_with("job-")), "{files:?}");
@@ -263,23 +295,28 @@ fn names_of_all_kinds_have_files_of_their_own() {
 
 #[test]
 fn checkpoints_of_many_threads_are_whole_and_the_newest_wins() {
-    let folder = Folder::new();
-    let job = job_in(&folder.0, "import");
+    places().iter().for_each(keeps_whole_checkpoints_of_many_threads);
+}
+
+fn keeps_whole_checkpoints_of_many_threads(place: &Place) {
+    let job = place.job("import");
     thread::scope(|threads| {
         for thread in 0..8_u64 {
-            let (job, folder) = (job.clone(), &folder.0);
+            let job = job.clone();
             threads.spawn(move || {
                 for n in 0..20 {
                     job.checkpoint(&vec![thread * 100 + n; 1_000]).unwrap();
-                    let read = job_in(folder, "import").resume::<Vec<u64>>().unwrap().unwrap();
+                    let read = place.job("import").resume::<Vec<u64>>().unwrap().unwrap();
                     assert!(read.len() == 1_000 && read.iter().all(|n| *n == read[0]), "torn");
                 }
             });
         }
     });
     job.checkpoint(&vec![7_777_u64; 3]).unwrap();
-    assert_eq!(job_in(&folder.0, "import").resume::<Vec<u64>>().unwrap(), Some(vec![7_777; 3]));
-    assert_eq!(folder.files(), ["job-import.checkpoint"]);
+    assert_eq!(place.job("import").resume::<Vec<u64>>().unwrap(), Some(vec![7_777; 3]));
+    if place.sort == "file" {
+        assert_eq!(place.folder.files(), ["job-import.checkpoint"]);
+    }
 }
 
 /// A place that writes slowly: a save waits until the test lets it go.

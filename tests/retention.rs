@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use monitor_core::{
-    Figure, History as _, Retention, Selection, Severity, Sink as _, SqliteHistory, SqliteOptions, SqliteSink,
-    TimeRange,
+    AuditDraft, AuditLog, AuditTrail as _, Figure, History as _, Retention, Selection, Severity, Sink as _,
+    SqliteHistory, SqliteOptions, SqliteSink, TimeRange,
 };
 use proptest::prelude::*;
 use rusqlite::{Connection, types::FromSql};
@@ -429,6 +429,25 @@ fn what_runs_stays() {
 
 fn active_again(parts: &Value) -> Value {
     parts["active"][0].clone()
+}
+
+#[test]
+fn the_audit_trail_loses_its_oldest_entries_and_stays_whole() {
+    let folder = Folder::new("audit");
+    let path = folder.file();
+    let log = AuditLog::open(&path).unwrap();
+    for day in [0, 1, 50, 80, 99] {
+        log.write(&AuditDraft::new(at(T0 + day * DAY), "alice", "deploy")).unwrap();
+    }
+    let mut sink = open(&path, "a", Retention::new());
+    sink.write(&batch(T0 + 100 * DAY, json!({}))).unwrap();
+    keep(&mut sink, &path);
+    assert_eq!(log.verify().unwrap().to_string(), "3 entries, 3 to 5, intact");
+    // One that was changed is evidence, whatever its age.
+    Connection::open(&path).unwrap().execute("UPDATE audit SET actor = 'bob' WHERE id = 4", []).unwrap();
+    sink.write(&batch(T0 + 1_000 * DAY, json!({}))).unwrap();
+    keep(&mut sink, &path);
+    assert_eq!((count(&path, "audit"), one::<i64>(&path, "SELECT min(id) FROM audit")), (3, 3));
 }
 
 #[test]

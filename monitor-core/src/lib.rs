@@ -73,7 +73,7 @@
 //! | guards, builders, futures | [`Operation`], [`OperationBuilder`], [`TrackFuture`] |
 //! | one trace through threads, tasks and programs; fields for all that is done for a request | [`Context`], [`InContext`], [`TraceParent`] |
 //! | errors | [`ErrorGroup`], [`ErrorBuilder`], [`record_panics`] |
-//! | long jobs: how far, how fast, when done; checkpoints | [`Progress`], [`ProgressBuilder`], `FileCheckpoints` |
+//! | long jobs: how far, how fast, when done; checkpoints | [`Progress`], [`ProgressBuilder`], `FileCheckpoints`, `SqliteCheckpoints` |
 //! | iterators, streams, readers and writers that count for a job | [`TrackProgress`], [`Progress::wrap_read`] |
 //! | progress bars on a terminal | `terminal` |
 //! | reading | [`Snapshot`], [`OperationStats`], [`Figures`], [`ActiveOperation`], [`OperationRecord`] |
@@ -86,6 +86,7 @@
 //! | what was: records, figures and errors of all runs that share a file | [`History`], `SqliteHistory`, [`OperationFilter`], [`Selection`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
 //! | history in a file, for later runs and other programs | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions`, `Retention` |
+//! | who did what, when and from where, in a trail that shows whether anybody changed it | [`Monitor::audit`], `AuditLog`, [`AuditEntry`], [`AuditReport`], [`AuditTrail`] |
 //! | everything to a database, a file, another program | [`Sink`], [`MonitorBuilder::sink`], [`Batch`], [`SinkStats`] |
 //! | assertions in your own tests | [`testing`] |
 //! | two versions of this crate in one program | [`copies`] |
@@ -98,7 +99,7 @@
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
-//! | `sqlite` | no | history in a SQLite file, and asking it; brings `rusqlite` with SQLite itself, and `checkpoints` |
+//! | `sqlite` | no | history in a SQLite file, and asking it; brings `rusqlite` with SQLite itself, `sha2`, and `checkpoints` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
 //! | `alloc` | no | an allocator that counts the memory which each operation asks for |
@@ -135,12 +136,13 @@ pub mod testing;
 mod trackers;
 
 pub use model::{
-    ActiveOperation, ActiveState, Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge,
-    DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity,
-    EntityStats, ErrorFilter, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint,
-    Histogram, HistoryFigures, HistorySummary, Instance, KindStats, Labels, LedgerBegin, LedgerEnd, LedgerEntry,
-    LedgerWrite, MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats, OperationFilter,
-    OperationRecord, OperationStats, OperationStatus, Outcome, Page, PageKey, PageRequest, ParseFingerprintError,
+    ActiveOperation, ActiveState, AuditDraft, AuditEntry, AuditError, AuditFault, AuditFilter, AuditHead, AuditReport,
+    Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, DashboardErrors, DashboardJob,
+    DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity, EntityStats, ErrorFilter,
+    ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint, Histogram,
+    HistoryFigures, HistorySummary, Instance, KindStats, Labels, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite,
+    MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats, OperationFilter, OperationRecord,
+    OperationStats, OperationStatus, Outcome, Page, PageKey, PageRequest, ParseAuditHeadError, ParseFingerprintError,
     ParsePageKeyError, ParseTraceError, ProgressFilter, ProgressState, ProgressStats, QueueRecent, QueueSample,
     QueueStats, Refusal, Retention, Rollup, Selection, Series, SeriesPoint, Severity, SinkState, SinkStats, Snapshot,
     SortOrder, SpanId, StateMachineStats, StateStats, StepTiming, StoredErrorGroup, StoredInstance, StoredProgress,
@@ -149,11 +151,15 @@ pub use model::{
 };
 
 #[cfg(all(feature = "sqlite", not(loom)))]
-pub use crate::sinks::sqlite::{operations::SqliteOperations, options::SqliteOptions, sink::SqliteSink};
+pub use crate::sinks::sqlite::{
+    audit::AuditLog, checkpoints::SqliteCheckpoints, operations::SqliteOperations, options::SqliteOptions,
+    sink::SqliteSink,
+};
 #[cfg(not(loom))]
 pub use crate::{
     base::{Error, ManualClock},
     monitor::{Installed, Monitor, MonitorBuilder, monitor},
+    ports::audit::{AuditBuilder, AuditTrail},
     ports::history::History,
     ports::history_error::HistoryError,
     ports::operations::{LedgerError, LedgerNews, OperationLedger},

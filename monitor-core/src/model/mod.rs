@@ -20,6 +20,7 @@
 //! | `instance`, `batch` | one run of a program; what it hands to sinks at once, and how they are doing |
 //! | `history` | what is asked of a history, and what it answers |
 //! | `retention` | how long a history keeps what |
+//! | `audit` | who did what: entries, and what checking them has found |
 //! | `own` | the monitor's figures of itself |
 //! | `snapshot` | all of these at one moment, and the difference of two moments |
 //! | `refusal` | why a transition of a state machine was not made |
@@ -30,6 +31,7 @@
 //! | `units` | nanoseconds to and from `Duration` and `SystemTime`, in memory and in serde's form |
 
 mod active;
+pub(crate) mod audit;
 mod batch;
 mod by_id;
 mod cache;
@@ -71,6 +73,7 @@ mod trace;
 pub(crate) mod units;
 
 pub use active::{ActiveOperation, ActiveState};
+pub use audit::{AuditDraft, AuditEntry, AuditError, AuditFault, AuditHead, AuditReport, ParseAuditHeadError};
 pub use batch::{Batch, MachineTransition, Rollup, SinkState, SinkStats};
 pub use by_id::{ByIdDetail, OperationStatus, StepTiming};
 #[cfg(test)]
@@ -84,10 +87,10 @@ pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;
 pub use history::{
-    DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, ErrorFilter, Figure,
-    HistoryFigures, HistorySummary, OperationFilter, Page, PageKey, PageRequest, ParsePageKeyError, ProgressFilter,
-    QueueSample, Selection, Series, SeriesPoint, SortOrder, StoredErrorGroup, StoredInstance, StoredProgress,
-    StoredRecord, StoredTransition, TimeRange, TransitionFilter,
+    AuditFilter, DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, ErrorFilter,
+    Figure, HistoryFigures, HistorySummary, OperationFilter, Page, PageKey, PageRequest, ParsePageKeyError,
+    ProgressFilter, QueueSample, Selection, Series, SeriesPoint, SortOrder, StoredErrorGroup, StoredInstance,
+    StoredProgress, StoredRecord, StoredTransition, TimeRange, TransitionFilter,
 };
 pub use instance::Instance;
 pub use kind::KindStats;

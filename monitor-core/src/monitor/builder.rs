@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Monitor;
+use super::audit::Contained;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::error::Error;
 use crate::collector::{self, Collector};
+use crate::ports::audit::AuditTrail;
 use crate::ports::operations::OperationLedger;
 use crate::ports::sink::Sink;
+use crate::record::attached::Auditing;
 use crate::record::recorder::{RecorderRef, Settings};
 use crate::trackers::by_id::ledger;
 
@@ -38,6 +42,11 @@ pub struct MonitorBuilder {
     clock: Option<ManualClock>,
     sinks: Vec<Box<dyn Sink>>,
     ledger: Option<Box<dyn OperationLedger>>,
+    /// That of the first file of a history, if no other one is given.
+    file_ledger: Option<Box<dyn OperationLedger>>,
+    audit: Option<Arc<dyn Auditing>>,
+    /// That of the first file of a history, if no other one is given.
+    file_audit: Option<Arc<dyn Auditing>>,
 }
 
 impl MonitorBuilder {
@@ -108,22 +117,34 @@ impl MonitorBuilder {
     }
 
     /// Keeps history in a SQLite file, which is made if there is none: every run's operations, errors, progress, transitions
-    /// and figures over time. Many processes may share one file. With the feature `sqlite`. Default: none.
+    /// and figures over time, and its [audit entries](Monitor::audit). Many processes may share one file. With the feature
+    /// `sqlite`. Default: none.
     ///
     /// [Operations by id](Monitor::begin) are known to all of them: begun in one, ended in another.
     ///
-    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`] and [`operation_ledger`](Self::operation_ledger) with its
-    /// [`operations`](crate::SqliteSink::operations); [`SqliteSink::with`] has more to set. A file that cannot be
+    /// The same as [`sink`](Self::sink) with [`SqliteSink::new`], [`operation_ledger`](Self::operation_ledger) with its
+    /// [`operations`](crate::SqliteSink::operations) and [`audit_trail`](Self::audit_trail) with
+    /// [`AuditLog`](crate::AuditLog); [`SqliteSink::with`] has more to set. A file that cannot be
     /// written just now (its disk is full, another process holds it) hurts nobody: what comes waits for it within bounds, see
     /// [`SinkStats`](crate::SinkStats).
     ///
     /// [`SqliteSink::new`]: crate::SqliteSink::new
     /// [`SqliteSink::with`]: crate::SqliteSink::with
     #[cfg(feature = "sqlite")]
-    pub fn sqlite(self, path: impl Into<std::path::PathBuf>) -> Self {
+    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        let path = path.into();
+        let audit = crate::sinks::sqlite::audit::AuditLog::later(&path);
+        self.file_audit.get_or_insert_with(|| Arc::new(Contained(audit)));
         let sink = crate::sinks::sqlite::sink::SqliteSink::new(path);
-        let ledger = sink.operations();
-        self.operation_ledger(ledger).sink(sink)
+        self.file_ledger.get_or_insert_with(|| Box::new(sink.operations()));
+        self.sink(sink)
+    }
+
+    /// Where [audit entries](Monitor::audit) are kept. Default: in the first file that is given to `sqlite`, and nowhere
+    /// without one.
+    pub fn audit_trail(mut self, place: impl AuditTrail + 'static) -> Self {
+        self.audit = Some(Arc::new(Contained(place)));
+        self
     }
 
     /// A place that keeps what the monitor sees, beside those given before. Default: none.
@@ -155,9 +176,11 @@ impl MonitorBuilder {
     /// [`Error::is_invalid_setting`] for a setting out of its range; [`Error::is_sink_refused`] for a sink that cannot be
     /// used as it was set up.
     pub fn build(mut self) -> Result<Monitor, Error> {
-        let (sinks, ledger) = (std::mem::take(&mut self.sinks), self.ledger.take());
+        let (sinks, ledger) = (std::mem::take(&mut self.sinks), self.ledger.take().or(self.file_ledger.take()));
+        let audit = self.audit.take().or(self.file_audit.take());
         let recorder = RecorderRef::new(self.settings()?);
         connect(&recorder, sinks, ledger)?;
+        attach_audit(&recorder, audit);
         Ok(Monitor::of(recorder))
     }
 
@@ -171,7 +194,8 @@ impl MonitorBuilder {
         if self.clock.is_some() {
             return Err(Error::invalid_setting("clock", "a manual one", "the system's clock; use build() in tests"));
         }
-        let (sinks, ledger) = (std::mem::take(&mut self.sinks), self.ledger.take());
+        let (sinks, ledger) = (std::mem::take(&mut self.sinks), self.ledger.take().or(self.file_ledger.take()));
+        let audit = self.audit.take().or(self.file_audit.take());
         let settings = self.settings()?;
         if INSTALLED.swap(true, Ordering::SeqCst) {
             return Err(Error::already_installed());
@@ -182,6 +206,7 @@ impl MonitorBuilder {
             INSTALLED.store(false, Ordering::SeqCst);
             return Err(error);
         }
+        attach_audit(&recorder, audit);
         Ok(Installed { recorder })
     }
 
@@ -237,6 +262,12 @@ fn connect(
         ledger::attach(recorder, ledger, &instance);
     }
     Ok(())
+}
+
+fn attach_audit(recorder: &RecorderRef, audit: Option<Arc<dyn Auditing>>) {
+    if let Some(audit) = audit {
+        recorder.attached.attach_audit(audit);
+    }
 }
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);

@@ -1,5 +1,6 @@
 //! The hub: [`Monitor`], its builder, and the one that the process has by itself.
 
+mod audit;
 mod builder;
 mod by_id;
 mod caches;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint, HistoryFigures, HistorySummary, OperationFilter,
-    OperationStatus, Page, PageRequest, ProgressFilter, QueueSample, Selection, Series, StoredErrorGroup,
-    StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TransitionFilter,
+    AuditEntry, AuditFilter, AuditHead, AuditReport, DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint,
+    HistoryFigures, HistorySummary, OperationFilter, OperationStatus, Page, PageRequest, ProgressFilter, QueueSample,
+    Selection, Series, StoredErrorGroup, StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange,
+    TransitionFilter,
 };
 
 use super::history_error::HistoryError;
@@ -124,6 +125,19 @@ pub trait History: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<QueueSample>, HistoryError>;
 
+    /// Audit entries, by their time: who did what.
+    ///
+    /// # Errors
+    /// [`HistoryError`]: bad filter, bad page, deadline, place that cannot be read.
+    fn audit(&self, filter: &AuditFilter, page: &PageRequest) -> Result<Page<AuditEntry>, HistoryError>;
+
+    /// Checks all audit entries against their hashes, and against the end of the trail if one was kept elsewhere. What was
+    /// found wrong is no error but in the report.
+    ///
+    /// # Errors
+    /// [`HistoryError`]: deadline (1 ms to 10 minutes), place that cannot be read.
+    fn verify_audit(&self, known: Option<&AuditHead>, deadline: Duration) -> Result<AuditReport, HistoryError>;
+
     /// How things stand, as the one value of a first screen.
     ///
     /// # Errors
@@ -189,6 +203,14 @@ impl<H: History + ?Sized> History for Arc<H> {
         page: &PageRequest,
     ) -> Result<Page<QueueSample>, HistoryError> {
         (**self).queues(queue, range, page)
+    }
+
+    fn audit(&self, filter: &AuditFilter, page: &PageRequest) -> Result<Page<AuditEntry>, HistoryError> {
+        (**self).audit(filter, page)
+    }
+
+    fn verify_audit(&self, known: Option<&AuditHead>, deadline: Duration) -> Result<AuditReport, HistoryError> {
+        (**self).verify_audit(known, deadline)
     }
 
     fn dashboard_summary(&self, deadline: Duration) -> Result<DashboardSummary, HistoryError> {

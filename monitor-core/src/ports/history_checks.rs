@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::base::names::MAX_NAME_BYTES;
 use crate::model::{
-    ErrorFilter, Figure, OperationFilter, PageRequest, ProgressFilter, Selection, TimeRange, TransitionFilter,
+    AuditFilter, ErrorFilter, Figure, OperationFilter, PageRequest, ProgressFilter, Selection, TimeRange,
+    TransitionFilter,
 };
 
 use super::history_error::HistoryError;
@@ -173,4 +174,11 @@ pub(crate) fn id(id: &str) -> Result<(), HistoryError> {
 
 pub(crate) fn queue(queue: Option<&str>) -> Result<(), HistoryError> {
     name("queue", queue)
+}
+
+pub(crate) fn audit(filter: &AuditFilter) -> Result<(), HistoryError> {
+    range(&filter.range)?;
+    name("actor", filter.actor.as_deref())?;
+    name("action", filter.action.as_deref())?;
+    text("target", filter.target.as_deref(), MAX_VALUE_BYTES)
 }

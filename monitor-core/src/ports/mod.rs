@@ -1,5 +1,6 @@
 //! What the monitor asks of the outside, as traits: programs may put their own behind them.
 
+pub(crate) mod audit;
 #[cfg(feature = "checkpoints")]
 pub(crate) mod checkpoints;
 pub(crate) mod history;

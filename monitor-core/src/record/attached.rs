@@ -1,5 +1,5 @@
 //! The collector of a recorder, as the recorder knows it: somebody to call when there is much to fetch, and to ask how the
-//! sinks are doing.
+//! sinks are doing. And the place of audit entries.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use crate::base::error::Error;
-use crate::model::SinkStats;
+use crate::model::{AuditDraft, AuditEntry, AuditError, SinkStats};
 
 /// What stands between a recorder and its sinks.
 pub(crate) trait Collecting: Send + Sync {
@@ -21,10 +21,17 @@ pub(crate) trait Collecting: Send + Sync {
     fn shut_down(&self, patience: Duration) -> Result<(), Error>;
 }
 
-/// The collector of a recorder, if it has one. There is one at most, once.
+/// Where audit entries go.
+pub(crate) trait Auditing: Send + Sync {
+    /// Keeps an entry.
+    fn write(&self, draft: &AuditDraft) -> Result<AuditEntry, AuditError>;
+}
+
+/// The collector of a recorder, if it has one, and the place of audit entries. There is one of each at most, once.
 #[derive(Default)]
 pub(crate) struct Attached {
     collector: OnceLock<Arc<dyn Collecting>>,
+    audit: OnceLock<Arc<dyn Auditing>>,
     thread: OnceLock<Thread>,
     /// Whether somebody is there to be called, and has not been called since it last went to work.
     may_call: AtomicBool,
@@ -34,6 +41,16 @@ impl Attached {
     /// False if there is one already.
     pub(crate) fn attach(&self, collector: Arc<dyn Collecting>) -> bool {
         self.collector.set(collector).is_ok()
+    }
+
+    /// The first one counts.
+    pub(crate) fn attach_audit(&self, audit: Arc<dyn Auditing>) {
+        let _ = self.audit.set(audit);
+    }
+
+    /// The place of audit entries.
+    pub(crate) fn audit(&self) -> Option<Arc<dyn Auditing>> {
+        self.audit.get().cloned()
     }
 
     pub(crate) fn sinks(&self) -> Vec<SinkStats> {

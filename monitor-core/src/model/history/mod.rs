@@ -6,9 +6,11 @@
 //! | `range` | a span of time |
 //! | `operations` | individual records: which, and as they are found |
 //! | `figures` | which operations' figures, which figure; summaries, series |
+//! | `audit` | audit entries |
 //! | `errors`, `others` | groups of errors; runs, transitions, jobs, queues |
 //! | `dashboard` | the one value for a first screen |
 
+mod audit;
 mod dashboard;
 mod errors;
 mod figures;
@@ -17,6 +19,7 @@ mod others;
 mod page;
 mod range;
 
+pub use audit::AuditFilter;
 pub use dashboard::{DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary};
 pub use errors::{ErrorFilter, StoredErrorGroup};
 pub use figures::{Figure, HistoryFigures, HistorySummary, Selection, Series, SeriesPoint};

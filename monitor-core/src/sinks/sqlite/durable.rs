@@ -91,6 +91,11 @@ impl Durable {
         self.leaves_log.store(leave, Ordering::Relaxed);
     }
 
+    /// Whether it is that of the process that this one was forked from.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     /// Has `work` done with the connection, which is opened first if need be. The work makes its own transaction, an
     /// immediate one if it reads before it writes.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -110,9 +115,10 @@ impl Durable {
         let done = work(&mut open.connection);
         if let Err(error) = &done
             && error.cure() != Cure::None
-            && !error.is_lock()
+            && !((error.is_lock() || error.is_full()) && open.connection.is_autocommit())
         {
-            // After a full disk or an error of reading or writing a connection may not be of use any more.
+            // After an error of reading or writing a connection may not be of use any more. After a full disk it is, and it
+            // can read what a new one, which needs room for its index of the log, could not.
             *slot = None;
         }
         // To whoever waits longest, not to whoever comes round first.

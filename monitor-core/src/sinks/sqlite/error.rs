@@ -20,6 +20,7 @@ enum Kind {
     Busy,
     Forked,
     ForkedWhileInUse,
+    Tampered(&'static str),
 }
 
 /// What is to be done after an error.
@@ -65,6 +66,40 @@ impl StoreError {
         Self { kind: Kind::ForkedWhileInUse }
     }
 
+    /// Somebody changed the audit trail by hand.
+    pub(crate) fn tampered(what: &'static str) -> Self {
+        Self { kind: Kind::Tampered(what) }
+    }
+
+    /// Whether somebody changed the audit trail by hand.
+    pub(crate) fn is_tampered(&self) -> bool {
+        matches!(self.kind, Kind::Tampered(_))
+    }
+
+    /// Whether there was no room.
+    pub(crate) fn is_full(&self) -> bool {
+        use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_SHMSIZE};
+        matches!(self.extended_code(), Some(SQLITE_FULL | SQLITE_IOERR_SHMSIZE))
+    }
+
+    /// SQLite's code of it, with its refinement.
+    pub(crate) fn extended_code(&self) -> Option<i32> {
+        match &self.kind {
+            Kind::Sqlite(error) => error.sqlite_error().map(|error| error.extended_code),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection is that of another process.
+    pub(crate) fn is_forked(&self) -> bool {
+        matches!(self.kind, Kind::Forked)
+    }
+
+    /// Whether the file is of another version of this library.
+    pub(crate) fn is_version(&self) -> bool {
+        matches!(self.kind, Kind::Newer { .. } | Kind::Older { .. })
+    }
+
     /// Whether somebody else had the file, or a table of it, for too long.
     pub(crate) fn is_lock(&self) -> bool {
         match &self.kind {
@@ -95,9 +130,12 @@ impl StoreError {
             },
             Kind::Damaged(_) => Cure::Replace,
             Kind::Busy => Cure::Wait,
-            Kind::Forked | Kind::ForkedWhileInUse | Kind::Foreign | Kind::Newer { .. } | Kind::Older { .. } => {
-                Cure::None
-            }
+            Kind::Forked
+            | Kind::ForkedWhileInUse
+            | Kind::Foreign
+            | Kind::Newer { .. }
+            | Kind::Older { .. }
+            | Kind::Tampered(_) => Cure::None,
         }
     }
 }
@@ -112,7 +150,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Sqlite(error) => write!(f, "{error}"),
-            Kind::Damaged(what) => f.write_str(what),
+            Kind::Damaged(what) | Kind::Tampered(what) => f.write_str(what),
             Kind::Busy => f.write_str("other threads of this program have the file for too long; try again"),
             Kind::Forked => f.write_str(
                 "the file was opened before a fork and cannot be used in the child by the same handle; open it anew there",

@@ -14,6 +14,8 @@
 //! | `read_rollups`, `spans` | figures of a range; how it is made of steps |
 //! | `paging` | pages of tables that are sorted by a time and an id |
 //! | `read_errors`, `read_others`, `read_dashboard` | groups of errors; runs, transitions, jobs, queues; the first screen |
+//! | `audit`, `audit_chain`, `audit_verify`, `audit_remove`, `read_audit` | the audit trail: added to, hashed, checked, its old end removed, read |
+//! | `checkpoints` | checkpoints of jobs |
 //! | `sink`, `options` | the sink, and what can be set of it |
 //! | `session` | a connection of a running instance: batches, its end |
 //! | `write_*`, `losses` | rows of batches |
@@ -24,9 +26,14 @@
 //! | `retention` | removing what is too old or too much |
 //! | `recovery`, `wal` | damaged, moved and removed files; the size of the log |
 
+pub(crate) mod audit;
+mod audit_chain;
+#[cfg_attr(not(test), allow(dead_code, reason = "for retention"))]
+mod audit_remove;
+mod audit_verify;
 mod blob;
+pub(crate) mod checkpoints;
 mod connection;
-#[allow(dead_code)]
 mod durable;
 mod error;
 mod grade;
@@ -44,6 +51,7 @@ mod paging;
 #[cfg(test)]
 mod plans;
 mod presence;
+mod read_audit;
 mod read_blocks;
 mod read_dashboard;
 mod read_errors;

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use super::connection::{Durability, open_to_write};
 use super::reader::SqliteHistory;
 use crate::model::{
-    ErrorFilter, Figure, Fingerprint, OperationFilter, Outcome, PageRequest, ProgressFilter, Selection, SortOrder,
-    TimeRange, TraceId, TransitionFilter,
+    AuditFilter, ErrorFilter, Figure, Fingerprint, OperationFilter, Outcome, PageRequest, ProgressFilter, Selection,
+    SortOrder, TimeRange, TraceId, TransitionFilter,
 };
 use crate::ports::history::History;
 
@@ -47,6 +47,7 @@ fn file() -> PathBuf {
              INSERT INTO record_blocks SELECT id >> 10, min(started_at_ns), max(started_at_ns), 0, 2000000, 31, -1
                 FROM records GROUP BY 1;
              INSERT INTO record_fields SELECT 1, 'x', id FROM records;
+             INSERT INTO audit SELECT id, id, 'x', 'x', 'x', '', '{}', zeroblob(32), randomblob(32) FROM records WHERE id < 9;
              INSERT INTO rollups SELECT 10, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, x'010101';",
         )
         .unwrap();
@@ -110,6 +111,17 @@ fn no_question_reads_records_or_rollups_whole() {
     for filter in [ProgressFilter::new(), ProgressFilter::new().running(), ProgressFilter::new().name("x")] {
         history.progress(&filter, &page).unwrap();
     }
+    let audit = AuditFilter::new;
+    for filter in
+        [audit(), audit().range(range), audit().actor("x"), audit().action("x"), audit().target("x").action("x")]
+    {
+        for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
+            let page = PageRequest::new().order(order).limit(1);
+            if let Some(next) = history.audit(&filter, &page).unwrap().next {
+                history.audit(&filter, &page.after(next)).unwrap();
+            }
+        }
+    }
     history.queues(Some("mail"), &range, &page).unwrap();
     history.queues(None, &range, &page).unwrap();
     history.operation_by_id("x", deadline).unwrap();
@@ -118,7 +130,8 @@ fn no_question_reads_records_or_rollups_whole() {
     let plans = PLANS.take();
     assert!(plans.len() > 40, "{}", plans.len());
     // What is open is a step or two of each run.
-    let large = ["records", "rollups", "record_fields", "transitions", "queue_samples", "error_samples", "progress"];
+    let large =
+        ["records", "rollups", "record_fields", "transitions", "queue_samples", "error_samples", "progress", "audit"];
     let whole: Vec<_> = plans
         .iter()
         .filter(|(step, sql)| {

@@ -14,11 +14,12 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::connection::open_to_read;
 use super::error::StoreError;
-use super::{read_dashboard, read_errors, read_operations, read_others, read_rollups};
+use super::{audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_rollups};
 use crate::model::{
-    DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint, HistoryFigures, HistorySummary, OperationFilter,
-    OperationStatus, Page, PageRequest, ProgressFilter, QueueSample, Selection, Series, StoredErrorGroup,
-    StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange, TransitionFilter,
+    AuditEntry, AuditFilter, AuditHead, AuditReport, DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint,
+    HistoryFigures, HistorySummary, OperationFilter, OperationStatus, Page, PageRequest, ProgressFilter, QueueSample,
+    Selection, Series, StoredErrorGroup, StoredInstance, StoredProgress, StoredRecord, StoredTransition, TimeRange,
+    TransitionFilter,
 };
 use crate::ports::history::History;
 use crate::ports::history_checks as checks;
@@ -151,6 +152,10 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
+    pub(super) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
     /// A statement of which there are few, so that it is compiled once for a connection.
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
         #[cfg(test)]
@@ -317,6 +322,16 @@ impl History for SqliteHistory {
         checks::range(range)?;
         checks::page(page)?;
         self.ask(page.deadline, |reading| read_others::queues(reading, queue, range, page))
+    }
+
+    fn audit(&self, filter: &AuditFilter, page: &PageRequest) -> Result<Page<AuditEntry>, HistoryError> {
+        checks::audit(filter)?;
+        checks::page(page)?;
+        self.ask(page.deadline, |reading| read_audit::entries(reading, filter, page))
+    }
+
+    fn verify_audit(&self, known: Option<&AuditHead>, deadline: Duration) -> Result<AuditReport, HistoryError> {
+        self.ask(deadline, |reading| audit_verify::verify(reading, known))
     }
 
     fn dashboard_summary(&self, deadline: Duration) -> Result<DashboardSummary, HistoryError> {

@@ -347,7 +347,19 @@ CREATE TABLE audit (
     hash          BLOB NOT NULL UNIQUE
 ) STRICT;
 CREATE INDEX audit_by_time ON audit (at_ns);
+CREATE INDEX audit_by_actor ON audit (actor, at_ns);
 CREATE INDEX audit_by_action ON audit (action, at_ns);
+CREATE INDEX audit_by_target ON audit (target, at_ns);
+
+-- Where the chain begins and ends: one row, changed in the transaction that adds an entry or removes old ones.
+CREATE TABLE audit_head (
+    id                  INTEGER PRIMARY KEY CHECK (id = 1),
+    first_id            INTEGER NOT NULL,
+    first_previous_hash BLOB NOT NULL,
+    last_id             INTEGER NOT NULL,
+    last_hash           BLOB NOT NULL
+) STRICT;
+INSERT INTO audit_head VALUES (1, 1, zeroblob(32), 0, zeroblob(32));
 
 -- Alerts, each time that one came.
 CREATE TABLE alerts (

@@ -160,6 +160,7 @@ fn too_old(retention: &Retention) -> impl Iterator<Item = (Part, Duration)> {
     // The longest steps come first, so they are removed last: there is no moment in which longer ones are missing.
     let figures = [86_400, 3_600, 60, 10].into_iter().zip(retention.figures.into_iter().rev());
     let others = [
+        (Part::Audit, retention.audit),
         (Part::Alerts, retention.alerts),
         (Part::OperationsById, retention.operations_by_id),
         (Part::Progress, retention.progress),

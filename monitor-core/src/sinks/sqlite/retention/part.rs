@@ -5,6 +5,7 @@ use std::cell::Cell;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction};
 
 use super::pace::Pace;
+use crate::sinks::sqlite::audit_remove;
 use crate::sinks::sqlite::error::StoreError;
 use crate::sinks::sqlite::spans::{SECOND, TIERS};
 use crate::sinks::sqlite::write_records::BLOCK_BITS;
@@ -29,6 +30,8 @@ pub(super) enum Part {
     OperationsById,
     Alerts,
     QueueSamples,
+    /// From the oldest one on, as long as none was changed.
+    Audit,
     /// Texts, series and runs that nothing has that is left.
     Strings,
     Series,
@@ -50,6 +53,8 @@ pub(super) struct Task {
 enum Way {
     /// Parameters: before when, how many, something of the part's own.
     AtOnce(&'static str),
+    /// By the audit trail itself, which must stay whole.
+    Audit,
     /// Where finding them means to pass over others: a statement that gives time and id (before when; after which time
     /// and id; something of the part's own; how many), and what is done for each id.
     Listed(&'static str),
@@ -74,6 +79,7 @@ impl Part {
             Part::OperationsById => "operations by id",
             Part::Alerts => "alerts",
             Part::QueueSamples => "queues",
+            Part::Audit => "audit",
             Part::ErrorGroups(_) | Part::Strings | Part::Series | Part::Instances => return None,
         })
     }
@@ -127,6 +133,7 @@ impl Part {
                     SELECT id FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1
                     ORDER BY started_at_ns LIMIT ?2)"
             }
+            Part::Audit => return Way::Audit,
             Part::Records => {
                 return Way::Listed(
                     "SELECT 0, block FROM record_blocks WHERE first_started_at_ns < ?1 AND (0, block) > (?2, ?3)
@@ -212,13 +219,15 @@ impl Task {
     /// Removes some, in one transaction. Returns whether there may be more.
     pub(super) fn go_on(&mut self, connection: &mut Connection, pace: &mut Pace) -> Result<bool, StoreError> {
         let (part, before_ns) = (self.part, self.before_ns);
-        match part.way() {
-            Way::AtOnce(sql) => {
+        let way = part.way();
+        match way {
+            Way::AtOnce(_) | Way::Audit => {
                 if !is_due(connection, part, before_ns)? {
                     return Ok(false);
                 }
-                let piece = |transaction: &Transaction<'_>, most| {
-                    Ok(transaction.prepare_cached(sql)?.execute((before_ns, most, part.own()))?)
+                let piece = |transaction: &Transaction<'_>, most| match way {
+                    Way::AtOnce(sql) => Ok(transaction.prepare_cached(sql)?.execute((before_ns, most, part.own()))?),
+                    _ => audit_remove::remove_before(transaction, before_ns, usize::try_from(most).unwrap_or(0)),
                 };
                 pace.transaction(connection, piece, |transaction, removed| {
                     if removed == 0 { Ok(()) } else { keep_since(transaction, part, before_ns) }
@@ -281,6 +290,7 @@ fn is_due(connection: &Connection, part: Part, before_ns: i64) -> Result<bool, S
             return Ok(part.oldest_ns(connection)?.is_some_and(|oldest| oldest < before_ns));
         }
         Part::ErrorHours => "SELECT 1 FROM error_hours WHERE start_ns < ?1 LIMIT 1",
+        Part::Audit => "SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at_ns < ?1",
         Part::OperationsById => "SELECT 1 FROM operations_by_id WHERE started_at_ns < ?1 AND ended_at_ns < ?1 LIMIT 1",
         _ => "SELECT 1 FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1 LIMIT 1",
     };
