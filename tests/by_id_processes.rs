@@ -207,7 +207,9 @@ fn misuse() {
 
 /// What each of several processes says when all of them are told the same at once.
 fn race(racers: &mut [Worker], line: &str) -> usize {
-    racers.iter_mut().for_each(|racer| racer.tell(line));
+    for racer in racers.iter_mut() {
+        racer.tell(line);
+    }
     racers.iter_mut().map(|racer| racer.hear().parse::<usize>().unwrap()).sum()
 }
 
