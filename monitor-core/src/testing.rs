@@ -1,5 +1,5 @@
-//! Assertions on operations, those by id too, errors, jobs, queues, caches, state machines, metrics and traces, for the host's own
-//! tests.
+//! Assertions on operations, those by id too, errors, jobs, queues, caches, state machines, metrics, traces and audit entries, for
+//! the host's own tests.
 //!
 //! Code that records can be tested for what it did: how often the database was asked, that nothing failed, that the
 //! 99th percentile stays below a limit. A test uses a monitor of its own, so tests run in parallel.
@@ -38,6 +38,7 @@
 #![allow(clippy::panic, reason = "a failed assertion panics; that is what this module is for")]
 #![allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the last link of a chain is not used")]
 
+mod audit;
 mod by_id;
 mod caches;
 mod errors;
@@ -53,6 +54,7 @@ mod trace;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::audit::{AuditEntryAssert, MemoryAuditTrail};
 pub use self::by_id::{OperationByIdAssert, assert_operation_by_id};
 pub use self::caches::{CacheAssert, assert_cache};
 pub use self::errors::{ErrorAssert, assert_error, assert_no_errors};

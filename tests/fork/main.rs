@@ -17,6 +17,8 @@ mod errors;
 #[cfg(unix)]
 mod figures;
 #[cfg(unix)]
+mod places;
+#[cfg(unix)]
 mod process;
 #[cfg(unix)]
 mod trackers;
@@ -55,6 +57,7 @@ const CASES: &[(&str, fn())] = cases![
     trackers::operations_by_id_that_are_shared_in_a_file_are_left_to_the_parent,
     errors::a_backtrace_that_another_thread_takes_hangs_nobody,
     errors::a_child_of_an_error_that_forks_has_errors_with_texts,
+    places::an_audit_trail_and_a_place_for_checkpoints_are_the_parents,
     contexts::spans_of_the_layer_are_the_parents_and_the_child_makes_its_own,
 ];
 

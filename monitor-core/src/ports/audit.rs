@@ -52,8 +52,11 @@ impl<T: AuditTrail + ?Sized> AuditTrail for Arc<T> {
 #[must_use = "nothing is kept before `write`"]
 pub struct AuditBuilder<'a> {
     draft: AuditDraft,
-    write: Box<dyn FnOnce(&AuditDraft) -> Result<AuditEntry, AuditError> + Send + 'a>,
+    write: Box<Write<'a>>,
 }
+
+/// What keeps an entry.
+type Write<'a> = dyn FnOnce(&AuditDraft) -> Result<AuditEntry, AuditError> + Send + 'a;
 
 impl<'a> AuditBuilder<'a> {
     pub(crate) fn new(

@@ -41,7 +41,7 @@ pub(super) fn entries(
     }
     for (column, wanted) in [("actor", actor), ("action", action), ("target", target)] {
         if let Some(wanted) = wanted {
-            listing.sql += &format!(" AND {column} = ?");
+            listing.sql.extend([" AND ", column, " = ?"]);
             listing.parameters.push(wanted);
         }
     }

@@ -158,7 +158,9 @@ fn contained<T>(host: impl FnOnce() -> T) -> Result<T, CheckpointError> {
 }
 
 impl ProgressBuilder<'_> {
-    /// Where its checkpoints are kept. Default: nowhere. A step has its own, under its own name.
+    /// Where its checkpoints are kept: [`FileCheckpoints`](crate::FileCheckpoints), `SqliteCheckpoints`,
+    /// [`MemoryCheckpoints`](crate::MemoryCheckpoints) or a place of the program's own. Default: nowhere. A step has its own,
+    /// under its own name.
     pub fn checkpoints(mut self, place: impl Checkpoints + 'static) -> Self {
         self.checkpoints = Some(Arc::new(place));
         self
