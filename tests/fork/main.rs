@@ -17,6 +17,8 @@ mod errors;
 #[cfg(unix)]
 mod figures;
 #[cfg(unix)]
+mod history;
+#[cfg(unix)]
 mod places;
 #[cfg(unix)]
 mod process;
@@ -58,6 +60,8 @@ const CASES: &[(&str, fn())] = cases![
     errors::a_backtrace_that_another_thread_takes_hangs_nobody,
     errors::a_child_of_an_error_that_forks_has_errors_with_texts,
     places::an_audit_trail_and_a_place_for_checkpoints_are_the_parents,
+    history::a_child_has_a_history_of_its_own_in_the_file_of_its_parent,
+    history::a_run_is_dead_when_its_process_is_whatever_its_children_do,
     contexts::spans_of_the_layer_are_the_parents_and_the_child_makes_its_own,
 ];
 
@@ -66,11 +70,14 @@ fn main() {
     {
         // SAFETY: there is no other thread yet.
         unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "1") };
-        let failed: Vec<_> = CASES.iter().filter(|(_, case)| std::panic::catch_unwind(case).is_err()).collect();
-        for (name, _) in CASES {
+        // As with other tests: those whose name has the first argument.
+        let wanted = std::env::args().nth(1).filter(|name| !name.starts_with('-')).unwrap_or_default();
+        let cases = || CASES.iter().filter(|(name, _)| name.contains(&wanted));
+        let failed: Vec<_> = cases().filter(|(_, case)| std::panic::catch_unwind(case).is_err()).collect();
+        for (name, _) in cases() {
             let ended = if failed.iter().any(|(other, _)| other == name) { "FAILED" } else { "ok" };
             println!("test {name} ... {ended}");
         }
-        assert!(failed.is_empty(), "{} of {} failed", failed.len(), CASES.len());
+        assert!(failed.is_empty(), "{} of {} failed", failed.len(), cases().count());
     }
 }

@@ -6,6 +6,7 @@
 //! all the same, and the child is told.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -32,35 +33,45 @@ static GENERATION: AtomicUsize = AtomicUsize::new(0);
 static CUT: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
+    /// How often this thread went inside.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+
     /// Whether somebody is still inside as this thread forks: the thread that forks is the one that the child has.
     static CUTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A thread is inside. Not to be entered twice by one thread.
+/// A thread is inside.
 #[derive(Debug)]
-pub(crate) struct Inside(());
+pub(crate) struct Inside(PhantomData<*const ()>);
 
-/// Goes inside, after a fork that is under way.
+/// Goes inside, after a fork that is under way. A thread that is inside already goes further in without waiting.
 pub(crate) fn enter() -> Inside {
     watch();
-    loop {
-        // Seen by a thread that forks before it looks whether anybody is inside, or it is seen here.
-        INSIDE.fetch_add(1, Ordering::SeqCst);
-        if FORKING.load(Ordering::SeqCst) == 0 {
-            return Inside(());
+    if DEPTH.get() == 0 {
+        loop {
+            // Seen by a thread that forks before it looks whether anybody is inside, or it is seen here.
+            INSIDE.fetch_add(1, Ordering::SeqCst);
+            if FORKING.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            INSIDE.fetch_sub(1, Ordering::SeqCst);
+            thread::sleep(PAUSE);
         }
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
-        thread::sleep(PAUSE);
     }
+    DEPTH.set(DEPTH.get() + 1);
+    Inside(PhantomData)
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        DEPTH.set(DEPTH.get().saturating_sub(1));
+        if DEPTH.get() == 0 {
+            // In the child of a thread that forked from inside it is 0 already.
+            let _ = INSIDE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |inside| inside.checked_sub(1));
+        }
     }
 }
 
-#[allow(dead_code)]
 /// Whether a thread waits to fork: who is inside for long may make it short.
 pub(crate) fn is_waited_for() -> bool {
     FORKING.load(Ordering::Relaxed) > 0

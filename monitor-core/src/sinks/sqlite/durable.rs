@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, Durability};
 use super::error::{Cure, StoreError};
+use super::link::Link;
 use super::recovery::FileIdentity;
 
 /// How long one caller waits for the others.
@@ -42,7 +43,7 @@ pub(super) struct Durable {
 }
 
 struct Open {
-    connection: Connection,
+    link: Link,
     identity: Option<FileIdentity>,
 }
 
@@ -108,14 +109,17 @@ impl Durable {
         if !slot.as_ref().is_some_and(is_current) {
             // Closed first: SQLite must not have a file that was removed and a new one at the same path.
             *slot = None;
-            let connection = self.connect()?;
-            *slot = Some(Open { connection, identity: FileIdentity::of(&self.path) });
+            let link = Link::open(|| self.connect())?;
+            *slot = Some(Open { link, identity: FileIdentity::of(&self.path) });
         }
         let Some(open) = slot.as_mut() else { return Err(StoreError::busy()) };
-        let done = work(&mut open.connection);
+        let mut connection = open.link.get()?;
+        let done = work(&mut connection);
+        let is_whole = connection.is_autocommit();
+        drop(connection);
         if let Err(error) = &done
             && error.cure() != Cure::None
-            && !((error.is_lock() || error.is_full()) && open.connection.is_autocommit())
+            && !((error.is_lock() || error.is_full()) && is_whole)
         {
             // After an error of reading or writing a connection may not be of use any more. After a full disk it is, and it
             // can read what a new one, which needs room for its index of the log, could not.
@@ -124,14 +128,5 @@ impl Durable {
         // To whoever waits longest, not to whoever comes round first.
         MutexGuard::unlock_fair(slot);
         done
-    }
-}
-
-/// A forked child has its parent's connection, and closing it there would take the log over under the parent's hands.
-impl Drop for Durable {
-    fn drop(&mut self) {
-        if self.process != std::process::id() {
-            std::mem::forget(self.open.get_mut().take());
-        }
     }
 }

@@ -7,6 +7,7 @@
 //! parent's locks are not the child's to let go of.
 
 use std::fs::File;
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -164,10 +165,17 @@ pub(super) struct OwnFile {
 }
 
 impl OwnFile {
-    pub(super) fn new(file: File) -> Result<OwnFile, StoreError> {
+    /// Opens a file, by what is given.
+    pub(super) fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<OwnFile> {
         let _inside = fork_gate::enter();
-        begin_clean()?;
+        begin_clean().map_err(|error| io::Error::other(error.to_string()))?;
+        let file = open()?;
         Ok(OwnFile { entry: Entry::File(Mutex::new(Some(file))).note(), of: Process::this() })
+    }
+
+    /// Whether it was opened by this process.
+    pub(super) fn is_own(&self) -> bool {
+        self.of == Process::this()
     }
 }
 

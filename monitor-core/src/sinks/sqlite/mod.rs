@@ -40,7 +40,6 @@ mod grade;
 mod id_lists;
 mod instances;
 mod intern;
-#[allow(dead_code)]
 mod link;
 mod losses;
 mod migrations;

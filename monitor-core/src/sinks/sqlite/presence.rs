@@ -4,7 +4,7 @@
 //! be locked, is dead: that is checked, not guessed from times. A child that was forked off holds its parent's lock as
 //! well: a run counts as alive while one of them lives.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -14,6 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
 use super::intern::Ids;
+use super::link::OwnFile;
 use super::values::INTERRUPTED;
 use super::{write_records, write_rollups};
 
@@ -23,21 +24,34 @@ const MOST_RUNS: i64 = 1_000;
 /// The file of a living run, and its lock.
 pub(super) struct RunFile {
     path: PathBuf,
-    _locked: File,
+    locked: OwnFile,
 }
 
 impl RunFile {
     /// Makes the file and locks it.
     pub(super) fn hold(database: &Path, run: &str) -> io::Result<RunFile> {
         let path = run_path(database, run);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run")
-            }
-            TryLockError::Error(error) => error,
+        let locked = OwnFile::open(|| {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+            file.try_lock().map_err(|error| match error {
+                TryLockError::WouldBlock => {
+                    io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run")
+                }
+                TryLockError::Error(error) => error,
+            })?;
+            Ok(file)
         })?;
-        Ok(RunFile { path, _locked: file })
+        Ok(RunFile { path, locked })
+    }
+
+    /// That of a run that has ended, if it can be locked.
+    fn left_behind(path: PathBuf) -> io::Result<RunFile> {
+        let locked = OwnFile::open(|| {
+            let file = OpenOptions::new().write(true).open(&path)?;
+            file.try_lock()?;
+            Ok(file)
+        })?;
+        Ok(RunFile { path, locked })
     }
 
     /// Whether nobody has removed it.
@@ -45,9 +59,11 @@ impl RunFile {
         self.path.exists()
     }
 
-    /// Ends the run. A file that cannot be removed does no harm.
+    /// Ends the run. A file that cannot be removed does no harm. That of a process that this one was forked from stays.
     pub(super) fn remove(self) {
-        let _ = std::fs::remove_file(&self.path);
+        if self.locked.is_own() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -95,8 +111,8 @@ enum Dead {
 
 fn dead(database: &Path, run: &str) -> Option<Dead> {
     let path = run_path(database, run);
-    match OpenOptions::new().write(true).open(&path) {
-        Ok(file) => file.try_lock().is_ok().then(|| Dead::WithFile(RunFile { path, _locked: file })),
+    match RunFile::left_behind(path) {
+        Ok(file) => Some(Dead::WithFile(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Dead::WithoutFile),
         // It cannot be known: then it is not said.
         Err(_) => None,
@@ -173,11 +189,9 @@ fn sweep(database: &Path) {
     let most = usize::try_from(MOST_RUNS).unwrap_or(usize::MAX);
     let runs = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&begins));
     for entry in runs.take(most) {
-        let path = entry.path();
         // One that is alive holds its lock. One that is about to begin notices that its file is gone, and makes it anew.
-        let file = OpenOptions::new().write(true).open(&path).ok().filter(|file| file.try_lock().is_ok());
-        if let Some(file) = file {
-            RunFile { path, _locked: file }.remove();
+        if let Ok(file) = RunFile::left_behind(entry.path()) {
+            file.remove();
         }
     }
 }

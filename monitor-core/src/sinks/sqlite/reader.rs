@@ -14,6 +14,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::connection::open_to_read;
 use super::error::StoreError;
+use super::link::Link;
 use super::{audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_rollups};
 use crate::model::{
     AuditEntry, AuditFilter, AuditHead, AuditReport, DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint,
@@ -63,7 +64,7 @@ struct Pool {
 }
 
 struct State {
-    idle: Vec<Connection>,
+    idle: Vec<Link>,
     lent: usize,
 }
 
@@ -100,8 +101,8 @@ impl SqliteHistory {
         checks::deadline(deadline)?;
         let until = Instant::now() + deadline;
         let connection = self.pool.lend(until, deadline)?;
-        let mut connection = Lent { pool: &self.pool, connection: Some(connection) };
-        let Some(reader) = connection.connection.as_mut() else { return Err(HistoryError::deadline(deadline)) };
+        let connection = Lent { pool: &self.pool, connection: Some(connection) };
+        let Some(reader) = connection.connection.as_ref() else { return Err(HistoryError::deadline(deadline)) };
         let answer = answer(reader, until, question);
         answer.map_err(|error| {
             if error.is_interrupted() {
@@ -115,7 +116,7 @@ impl SqliteHistory {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, HistoryError> {
+fn connect(path: &Path) -> Result<Link, HistoryError> {
     let open = || {
         let connection = open_to_read(path)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
@@ -124,14 +125,15 @@ fn connect(path: &Path) -> Result<Connection, HistoryError> {
         connection.set_prepared_statement_cache_capacity(64);
         Ok::<_, StoreError>(connection)
     };
-    open().map_err(|error| HistoryError::unavailable(format!("{error}; the file is {}", path.display())))
+    Link::open(open).map_err(|error| HistoryError::unavailable(format!("{error}; the file is {}", path.display())))
 }
 
 fn answer<T>(
-    connection: &mut Connection,
+    link: &Link,
     until: Instant,
     question: impl FnOnce(&Reading<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
+    let mut connection = link.get()?;
     // How long the lock of another connection is waited for is within the deadline, too.
     connection.busy_timeout(until.saturating_duration_since(Instant::now()))?;
     connection.progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() >= until))?;
@@ -174,7 +176,7 @@ impl<'a> Reading<'a> {
 }
 
 impl Pool {
-    fn lend(&self, until: Instant, deadline: Duration) -> Result<Connection, HistoryError> {
+    fn lend(&self, until: Instant, deadline: Duration) -> Result<Link, HistoryError> {
         // Before the lock: one that was held during a fork is never released in the child.
         if std::process::id() != self.process {
             return Err(HistoryError::unavailable(
@@ -199,7 +201,7 @@ impl Pool {
         connect(&self.path).inspect_err(|_| self.take_back(None))
     }
 
-    fn take_back(&self, connection: Option<Connection>) {
+    fn take_back(&self, connection: Option<Link>) {
         let mut state = self.state.lock();
         state.lent = state.lent.saturating_sub(1);
         state.idle.extend(connection);
@@ -211,23 +213,15 @@ impl Pool {
 /// Gives the connection back, also when a question panics.
 struct Lent<'a> {
     pool: &'a Pool,
-    connection: Option<Connection>,
+    connection: Option<Link>,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // One that is still in a transaction would hold its moment for good.
-        let connection = self.connection.take().filter(Connection::is_autocommit);
+        let is_whole = |link: &Link| link.get().is_ok_and(|connection| connection.is_autocommit());
+        let connection = self.connection.take().filter(is_whole);
         self.pool.take_back(connection);
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        if std::process::id() != self.process {
-            // Closing would release locks that the parent relies on.
-            std::mem::take(&mut self.state.get_mut().idle).into_iter().for_each(std::mem::forget);
-        }
     }
 }
 

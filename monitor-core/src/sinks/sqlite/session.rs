@@ -7,6 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::StoreError;
 use super::intern::Ids;
+use super::link::{Link, Using};
 use super::recovery::FileIdentity;
 use super::retention::Keeper;
 use super::write_others::{self, ActiveSet};
@@ -22,7 +23,7 @@ const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// A connection, the instance that it writes for, and what it knows of the file.
 pub(super) struct Session {
-    connection: Connection,
+    link: Link,
     instance: i64,
     ids: Ids,
     identity: Option<FileIdentity>,
@@ -33,11 +34,12 @@ pub(super) struct Session {
 impl Session {
     /// Registers the instance, also when it is there already.
     pub(super) fn begin(
-        mut connection: Connection,
+        link: Link,
         path: &Path,
         instance: &Instance,
         replacements: u64,
     ) -> Result<Session, StoreError> {
+        let mut connection = link.get()?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let identity = FileIdentity::of(path);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -46,11 +48,13 @@ impl Session {
             losses::add(&transaction, id, "damaged file set aside", replacements)?;
         }
         transaction.commit()?;
-        Ok(Session { connection, instance: id, ids: Ids::default(), identity, active: None })
+        drop(connection);
+        Ok(Session { link, instance: id, ids: Ids::default(), identity, active: None })
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+    /// Its connection. Not to be asked for again while it is used, nor anything else that uses it.
+    pub(super) fn connection(&self) -> Result<Using<'_>, StoreError> {
+        self.link.get()
     }
 
     /// `instances.id` of the run that it writes for.
@@ -70,7 +74,8 @@ impl Session {
     /// Stores a batch, all of it or nothing. Returns the beginning of the first step that is not folded.
     pub(super) fn store(&mut self, batch: &Batch, folded_until_ns: i64) -> Result<i64, StoreError> {
         let active = write_others::active_set(&batch.active);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut connection = self.link.get()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let same_active = self.active.as_ref() == Some(&active);
         let stored = put(&transaction, &mut self.ids, self.instance, batch, folded_until_ns, same_active)
             .and_then(|folded| transaction.commit().map_err(StoreError::from).map(|()| folded));
@@ -92,16 +97,16 @@ impl Session {
 
     /// Says that the instance is alive.
     pub(super) fn sign(&mut self, now_ns: i64) -> Result<(), StoreError> {
-        sign(&self.connection, self.instance, now_ns)
+        sign(&*self.link.get()?, self.instance, now_ns)
     }
 
     pub(super) fn bury_dead(&mut self, path: &Path) -> Result<(), StoreError> {
-        presence::bury_dead(&mut self.connection, path, self.instance).map(drop)
+        presence::bury_dead(&mut *self.link.get()?, path, self.instance).map(drop)
     }
 
     /// Removes some of what is too old or too much.
     pub(super) fn keep(&mut self, keeper: &mut Keeper, now_ns: i64) -> Result<(), StoreError> {
-        let kept = keeper.work(&mut self.connection, now_ns);
+        let kept = keeper.work(&mut *self.link.get()?, now_ns);
         if kept.as_ref().map_or(true, |&removed_ids| removed_ids) {
             self.ids.forget();
         }
@@ -111,16 +116,17 @@ impl Session {
     /// The same for the last time.
     pub(super) fn keep_at_end(&mut self, keeper: &mut Keeper, now_ns: i64) -> Result<(), StoreError> {
         self.ids.forget();
-        keeper.work_at_end(&mut self.connection, now_ns)
+        keeper.work_at_end(&mut *self.link.get()?, now_ns)
     }
 
     /// Ends the instance, and takes the log over.
     pub(super) fn end(&mut self) -> Result<(), StoreError> {
         self.active = None;
-        presence::cut_off(&mut self.connection, self.instance)?;
-        presence::end(&self.connection, self.instance, "shutdown")?;
+        let mut connection = self.link.get()?;
+        presence::cut_off(&mut connection, self.instance)?;
+        presence::end(&connection, self.instance, "shutdown")?;
         // A reader that is in the way does no harm: whoever opens the file next takes it over.
-        wal::truncate(&self.connection, LAST_WAIT);
+        wal::truncate(&connection, LAST_WAIT);
         Ok(())
     }
 }

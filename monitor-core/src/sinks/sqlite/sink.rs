@@ -9,6 +9,7 @@ use rusqlite::ErrorCode;
 
 use super::connection::{self, Durability};
 use super::error::{Cure, StoreError};
+use super::link::Link;
 use super::operations::{Shared, SqliteOperations};
 use super::options::SqliteOptions;
 use super::presence::RunFile;
@@ -187,9 +188,9 @@ impl SqliteSink {
 
     fn connect(&mut self) -> Result<Session, StoreError> {
         let durability = if self.options.survive_power_loss { Durability::Power } else { Durability::Process };
-        let connection = connection::open_to_write(&self.path, durability)?;
+        let link = Link::open(|| connection::open_to_write(&self.path, durability))?;
         let Some(instance) = &self.instance else { return Err(rusqlite::Error::InvalidQuery.into()) };
-        let session = Session::begin(connection, &self.path, instance, self.replacements)?;
+        let session = Session::begin(link, &self.path, instance, self.replacements)?;
         self.replacements = 0;
         Ok(session)
     }
@@ -235,14 +236,16 @@ impl SqliteSink {
         let Some(session) = &mut self.session else { return Ok(Ok(())) };
         // Between the limits there is time: `idle` sees to it.
         if super::wal::wal_bytes(&path) > hard.max(limit)
-            && let Some(why) = self.wal.look(session.connection(), &path, limit, hard)
+            && let Ok(connection) = session.connection()
+            && let Some(why) = self.wal.look(&connection, &path, limit, hard)
         {
             return Err(SinkError::again(&Trouble(why)));
         }
         let stored = session.store(batch, folded_until_ns).map(|folded| self.folded_until_ns = folded);
         if stored.is_ok() {
             // What does not go now, goes when there is nothing to store.
-            let _ = self.operations.keep_up(session.connection(), session.instance());
+            let _ =
+                session.connection().and_then(|connection| self.operations.keep_up(&connection, session.instance()));
         }
         Ok(stored)
     }
@@ -251,12 +254,14 @@ impl SqliteSink {
         self.ready()?;
         let Some(session) = &mut self.session else { return Ok(Ok(())) };
         let (limit, hard) = (self.options.wal_limit_bytes, self.options.wal_hard_limit_bytes);
-        if let Some(why) = self.wal.look(session.connection(), &self.path, limit, hard) {
+        let connection = session.connection().map_err(|error| sink_error(&error))?;
+        if let Some(why) = self.wal.look(&connection, &self.path, limit, hard) {
             return Err(SinkError::again(&Trouble(why)));
         }
-        if let Err(error) = self.operations.keep_up(session.connection(), session.instance()) {
+        if let Err(error) = self.operations.keep_up(&connection, session.instance()) {
             return Ok(Err(error));
         }
+        drop(connection);
         if self.looked_for_dead.is_none_or(|looked| looked.elapsed() >= BETWEEN_LOOKS) {
             self.looked_for_dead = Some(Instant::now());
             if let Err(error) = session.bury_dead(&self.path) {
@@ -358,8 +363,10 @@ impl Sink for SqliteSink {
         }
         let operations = Arc::clone(&self.operations);
         let ended = self.ready().and_then(|session| {
-            let _ = operations.keep_up(session.connection(), session.instance());
-            operations.let_go(session.connection(), session.instance());
+            if let Ok(connection) = session.connection() {
+                let _ = operations.keep_up(&connection, session.instance());
+                operations.let_go(&connection, session.instance());
+            }
             session.end().map_err(|error| sink_error(&error))
         });
         self.closed = true;
@@ -369,16 +376,6 @@ impl Sink for SqliteSink {
             self.operations.runs.release(file);
         }
         ended
-    }
-}
-
-/// A forked child has its parent's connection, and closing it there would take the log over under the parent's hands.
-impl Drop for SqliteSink {
-    fn drop(&mut self) {
-        if self.process != std::process::id() {
-            std::mem::forget(self.session.take());
-            std::mem::forget(self.run_file.take());
-        }
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) use self::part::figures_kept_since;
 use self::part::{Part, Task};
 use super::error::StoreError;
 use super::values::duration;
+use crate::base::fork_gate;
 use crate::model::Retention;
 
 /// How often it is looked whether something is too old.
@@ -87,7 +88,7 @@ impl Keeper {
         let until = Instant::now() + if hurry { LARGE_SHARE } else { SHARE };
         let mut removed_ids = false;
         self.unfinished += 1;
-        while Instant::now() < until {
+        while Instant::now() < until && !fork_gate::is_waited_for() {
             let began = Instant::now();
             if !self.go_on(connection, now_ns, &mut removed_ids)? {
                 self.unfinished = 0;
