@@ -16,6 +16,8 @@ pub(crate) mod clock;
 pub(crate) mod error;
 #[cfg(not(loom))]
 pub(crate) mod stripes;
+#[cfg(not(loom))]
+pub(crate) mod watched;
 
 #[cfg(not(loom))]
 pub use clock::ManualClock;

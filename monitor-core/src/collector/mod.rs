@@ -25,12 +25,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use self::intake::Intake;
 use self::moves::Moves;
 use self::outlet::Outlet;
 use crate::base::error::Error;
+use crate::base::watched::Watched;
 use crate::model::{Instance, SinkStats};
 use crate::ports::sink::Sink;
 use crate::record::attached::Collecting;
@@ -49,8 +50,7 @@ const THREAD: &str = "monitor-collect";
 /// What a monitor has when it has sinks. Shared by its thread, its recorder and whoever flushes.
 pub(crate) struct Collector {
     outlets: Vec<Outlet>,
-    control: Mutex<Control>,
-    changed: Condvar,
+    control: Watched<Control>,
     /// Counts requests to make a batch at once.
     asked: AtomicU64,
     thread: Mutex<Option<Thread>>,
@@ -89,13 +89,8 @@ impl Collector {
                 }
             }
         }
-        let collector = Arc::new(Self {
-            outlets,
-            control: Mutex::default(),
-            changed: Condvar::new(),
-            asked: AtomicU64::new(0),
-            thread: Mutex::new(None),
-        });
+        let collector =
+            Arc::new(Self { outlets, control: Watched::default(), asked: AtomicU64::new(0), thread: Mutex::new(None) });
         let moves = Arc::new(Moves::default());
         let listener: Arc<dyn Listener> = Arc::clone(&moves) as _;
         if !recorder.change_listeners(|all| all.push(Arc::clone(&listener))) {
@@ -147,7 +142,9 @@ impl Collecting for Collector {
         {
             let mut control = self.control.lock();
             while control.answered < request && control.stopped.is_none() {
-                if self.changed.wait_until(&mut control, deadline).timed_out() {
+                let late;
+                (control, late) = self.control.wait_until(control, deadline);
+                if late {
                     break;
                 }
             }
@@ -176,7 +173,10 @@ impl Collecting for Collector {
             control = self.control.lock();
             // A little longer than the sinks have, so that what they came to is told.
             let last = deadline + Duration::from_millis(200);
-            while control.stopped.is_none() && !self.changed.wait_until(&mut control, last).timed_out() {}
+            let mut late = false;
+            while control.stopped.is_none() && !late {
+                (control, late) = self.control.wait_until(control, last);
+            }
         }
         match &control.stopped {
             Some(result) => result.clone().map_err(Error::not_delivered),
@@ -231,7 +231,7 @@ impl Run {
                 let batch = self.intake.fetch_all(&self.recorder, stop.is_some());
                 self.hand_over(batch);
                 self.collector.control.lock().answered = asked;
-                self.collector.changed.notify_all();
+                self.collector.control.notify_all();
             }
             if let Some(deadline) = stop {
                 return self.end(deadline);
@@ -262,7 +262,7 @@ impl Run {
         self.recorder.recent.lock().set_collecting(false);
         let result = close_all(&self.collector.outlets, deadline);
         self.collector.control.lock().stopped = Some(result);
-        self.collector.changed.notify_all();
+        self.collector.control.notify_all();
     }
 }
 

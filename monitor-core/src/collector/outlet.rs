@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::queue::{Shared, State};
 use super::worker::{Came, Worker, contained};
 use crate::base::error::Error;
+use crate::base::watched::Watched;
 use crate::model::{Batch, Instance, SinkState, SinkStats};
 use crate::ports::sink::Sink;
 
@@ -50,7 +49,7 @@ impl Outlet {
             closing: None,
             closed: None,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(Shared { state: Watched::new(state) });
         let worker = Worker { shared: Arc::clone(&shared), sink, instance, is_open };
         let spawned = thread::Builder::new().name(format!("monitor-{name}")).spawn(move || worker.run());
         spawned.map_err(|error| Error::no_thread("monitor-sink", error))?;
@@ -72,7 +71,7 @@ impl Outlet {
         state.queue.push_back((number, Arc::clone(batch)));
         state.queued += entries;
         state.make_room(&mut freed);
-        self.shared.changed.notify_all();
+        self.shared.state.notify_all();
         drop(state);
         // Freed when the lock is gone.
         drop(freed);
@@ -87,7 +86,9 @@ impl Outlet {
     pub(super) fn wait_for(&self, number: u64, deadline: Instant) -> bool {
         let mut state = self.shared.state.lock();
         while state.decided < number && state.closed.is_none() {
-            if self.shared.changed.wait_until(&mut state, deadline).timed_out() {
+            let late;
+            (state, late) = self.shared.state.wait_until(state, deadline);
+            if late {
                 break;
             }
         }
@@ -104,14 +105,16 @@ impl Outlet {
     /// Lets the sink end after what it has, until the deadline.
     pub(super) fn close(&self, deadline: Instant) {
         self.shared.state.lock().closing = Some(deadline);
-        self.shared.changed.notify_all();
+        self.shared.state.notify_all();
     }
 
     /// Waits until the sink has ended, and gives what that came to. What waits at the deadline is lost.
     pub(super) fn wait_closed(&self, deadline: Instant) -> Result<(), String> {
         let mut state = self.shared.state.lock();
         while state.closed.is_none() {
-            if self.shared.changed.wait_until(&mut state, deadline).timed_out() && state.closed.is_none() {
+            let late;
+            (state, late) = self.shared.state.wait_until(state, deadline);
+            if late && state.closed.is_none() {
                 let freed = state.close(None);
                 let result = state.closed.clone().unwrap_or(Ok(()));
                 drop(state);

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
-
+use crate::base::watched::Watched;
 use crate::model::{Batch, SinkState, SinkStats};
 
 /// Entries that may wait for one sink. Records of the oldest batches make room first, then whole batches.
@@ -20,8 +19,7 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the collector and the sink's thread share.
 pub(super) struct Shared {
-    pub(super) state: Mutex<State>,
-    pub(super) changed: Condvar,
+    pub(super) state: Watched<State>,
 }
 
 pub(super) struct State {
@@ -77,7 +75,7 @@ impl Shared {
             if Instant::now() >= upkeep {
                 return Next::Upkeep;
             }
-            self.changed.wait_until(&mut state, upkeep);
+            (state, _) = self.state.wait_until(state, upkeep);
         }
     }
 
@@ -109,7 +107,7 @@ impl Shared {
             }
         }
         state.decided = state.decided.max(number);
-        self.changed.notify_all();
+        self.state.notify_all();
         true
     }
 
@@ -139,7 +137,7 @@ impl Shared {
             if now >= until {
                 return true;
             }
-            self.changed.wait_until(&mut state, until);
+            (state, _) = self.state.wait_until(state, until);
         }
     }
 
@@ -148,7 +146,7 @@ impl Shared {
         let mut state = self.state.lock();
         let freed = state.close(error);
         state.set_state(SinkState::Stopped);
-        self.changed.notify_all();
+        self.state.notify_all();
         drop(state);
         drop(freed);
     }
