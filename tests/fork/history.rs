@@ -89,6 +89,39 @@ pub(super) fn a_child_has_a_history_of_its_own_in_the_file_of_its_parent() {
     assert_eq!(folder.files(), ["monitor.db"], "nobody's run file is left");
 }
 
+pub(super) fn a_child_goes_on_when_its_parent_has_closed_the_file() {
+    let folder = Folder::new("fork-closed");
+    let path = folder.file("monitor.db");
+    let (ready, go) = (folder.file("ready"), folder.file("go"));
+    let local = monitor(&path, "parent").unwrap();
+    work(&local, 5);
+    local.flush(PATIENCE).unwrap();
+    let child = forked(|| {
+        let local = monitor(&path, "child").unwrap();
+        work(&local, 5);
+        local.flush(PATIENCE).unwrap();
+        std::fs::write(&ready, "").unwrap();
+        wait_for(&go);
+        work(&local, 5);
+        // Written, and never closed.
+        local.flush(PATIENCE).unwrap();
+        std::mem::forget(local);
+    });
+    wait_for(&ready);
+    // Were it not for the child's own locks this would be the last connection, which takes the log away with it.
+    local.shutdown(PATIENCE).unwrap();
+    std::fs::write(&go, "").unwrap();
+    child.succeeds();
+    assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
+    assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 15);
+}
+
+fn wait_for(file: &Path) {
+    while !file.exists() {
+        std::thread::yield_now();
+    }
+}
+
 pub(super) fn a_run_is_dead_when_its_process_is_whatever_its_children_do() {
     let folder = Folder::new("fork-run");
     let path = folder.file("monitor.db");
@@ -105,18 +138,14 @@ pub(super) fn a_run_is_dead_when_its_process_is_whatever_its_children_do() {
             let local = monitor(&path, "child").unwrap();
             local.flush(PATIENCE).unwrap();
             std::fs::write(&ready, "").unwrap();
-            while !go.exists() {
-                std::thread::yield_now();
-            }
+            wait_for(&go);
             local.shutdown(PATIENCE).unwrap();
         });
         loop {
             std::thread::park();
         }
     }
-    while !ready.exists() {
-        std::thread::yield_now();
-    }
+    wait_for(&ready);
     // SAFETY: it is a child of this process, and has not been waited for.
     unsafe { libc::kill(parent, libc::SIGKILL) };
     let mut status = 0;
