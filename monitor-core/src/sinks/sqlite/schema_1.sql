@@ -265,9 +265,9 @@ CREATE TABLE operations_by_id (
     input_bytes       INTEGER,
     output_bytes      INTEGER,
     fields            TEXT NOT NULL,
-    context           TEXT NOT NULL,
+    context           TEXT NOT NULL DEFAULT '[]',
     steps             TEXT NOT NULL,
-    steps_over        INTEGER NOT NULL,
+    steps_over        INTEGER NOT NULL DEFAULT 0,
     -- When the step began that it is in.
     step_since_ns     INTEGER,
     begun_by          INTEGER NOT NULL REFERENCES instances (id),
