@@ -266,6 +266,29 @@ fn what_began_before_there_was_a_ledger_or_in_a_file_that_is_gone_ends_all_the_s
     assert_eq!(second.operation_by_id("a").unwrap().items, 2, "and the new file knows it");
 }
 
+#[test]
+fn what_waits_for_the_file_is_bounded_and_the_rest_counted_there() {
+    const BEGUN: i64 = 1_100;
+    let folder = Folder::new("by-id-ledger");
+    let local = Monitor::builder().sqlite(folder.file("monitor.db")).build().unwrap();
+    let holder = rusqlite::Connection::open(folder.file("monitor.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for n in 0..BEGUN {
+        local.begin(&format!("job-{n}"), "job").start().unwrap();
+    }
+    assert_eq!(local.snapshot().monitor().by_id_unshared, 1_100);
+    holder.execute_batch("ROLLBACK").unwrap();
+    while local.snapshot().monitor().by_id_trouble.is_some() {
+        thread::yield_now();
+    }
+    assert_eq!(ask::<i64>(&folder, "SELECT count(*) FROM operations_by_id"), 1_024);
+    assert_eq!(ask::<i64>(&folder, "SELECT count FROM losses WHERE reason = 'operation by id'"), BEGUN - 1_024);
+    // What found no room is known here all the same, and told with its end.
+    local.end("job-1099").finish().unwrap();
+    assert_eq!(counts(&local, "job"), [1_100, 1, 0, 0, 0, 1_099]);
+    assert_eq!(ask::<i64>(&folder, "SELECT outcome FROM operations_by_id WHERE id = 'job-1099'"), 0);
+}
+
 /// A ledger of the program's own: in memory, for monitors of one process.
 #[derive(Clone, Default)]
 struct InMemory {
