@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use monitor_core::testing::assert_operation;
 use monitor_core::{
     Context, FieldValue, History as _, Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerError, LedgerNews,
     LedgerWrite, ManualClock, Monitor, OperationIdError, OperationLedger, OperationStatus, Outcome, SqliteHistory,
@@ -393,6 +394,8 @@ fn a_ledger_of_the_program_s_own_does_as_well() {
     let ended = second.end("a").finish().unwrap();
     assert_eq!((ended.by_id.worker.as_deref(), ended.by_id.steps.len()), (Some("w1"), 1));
     // It has told so by itself: reading is enough.
+    assert_operation(&first.snapshot(), "job").calls(1).ended_elsewhere(1).begun_elsewhere(0).in_flight(0);
+    assert_operation(&second.snapshot(), "job").successes(1).ended_elsewhere(0).begun_elsewhere(1).in_flight(0);
     assert_eq!((counts(&first, "job"), moved(&first, "job")), ([1, 0, 0, 0, 0, 0], [1, 0]));
     assert_eq!((counts(&second, "job"), moved(&second, "job")), ([0, 1, 0, 0, 0, 0], [0, 1]));
     assert_eq!(first.snapshot().monitor().by_id_trouble, None);
