@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use monitor_core::testing::assert_operation;
 use monitor_core::{
     Context, FieldValue, History as _, Instance, LedgerBegin, LedgerEnd, LedgerEntry, LedgerError, LedgerNews,
     LedgerWrite, ManualClock, Monitor, OperationIdError, OperationLedger, OperationStatus, Outcome, SqliteHistory,
@@ -266,6 +267,29 @@ fn what_began_before_there_was_a_ledger_or_in_a_file_that_is_gone_ends_all_the_s
     assert_eq!(second.operation_by_id("a").unwrap().items, 2, "and the new file knows it");
 }
 
+#[test]
+fn what_waits_for_the_file_is_bounded_and_the_rest_counted_there() {
+    const BEGUN: i64 = 1_100;
+    let folder = Folder::new("by-id-ledger");
+    let local = Monitor::builder().sqlite(folder.file("monitor.db")).build().unwrap();
+    let holder = rusqlite::Connection::open(folder.file("monitor.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for n in 0..BEGUN {
+        local.begin(&format!("job-{n}"), "job").start().unwrap();
+    }
+    assert_eq!(local.snapshot().monitor().by_id_unshared, 1_100);
+    holder.execute_batch("ROLLBACK").unwrap();
+    while local.snapshot().monitor().by_id_trouble.is_some() {
+        thread::yield_now();
+    }
+    assert_eq!(ask::<i64>(&folder, "SELECT count(*) FROM operations_by_id"), 1_024);
+    assert_eq!(ask::<i64>(&folder, "SELECT count FROM losses WHERE reason = 'operation by id'"), BEGUN - 1_024);
+    // What found no room is known here all the same, and told with its end.
+    local.end("job-1099").finish().unwrap();
+    assert_eq!(counts(&local, "job"), [1_100, 1, 0, 0, 0, 1_099]);
+    assert_eq!(ask::<i64>(&folder, "SELECT outcome FROM operations_by_id WHERE id = 'job-1099'"), 0);
+}
+
 /// A ledger of the program's own: in memory, for monitors of one process.
 #[derive(Clone, Default)]
 struct InMemory {
@@ -370,6 +394,8 @@ fn a_ledger_of_the_program_s_own_does_as_well() {
     let ended = second.end("a").finish().unwrap();
     assert_eq!((ended.by_id.worker.as_deref(), ended.by_id.steps.len()), (Some("w1"), 1));
     // It has told so by itself: reading is enough.
+    assert_operation(&first.snapshot(), "job").calls(1).ended_elsewhere(1).begun_elsewhere(0).in_flight(0);
+    assert_operation(&second.snapshot(), "job").successes(1).ended_elsewhere(0).begun_elsewhere(1).in_flight(0);
     assert_eq!((counts(&first, "job"), moved(&first, "job")), ([1, 0, 0, 0, 0, 0], [1, 0]));
     assert_eq!((counts(&second, "job"), moved(&second, "job")), ([0, 1, 0, 0, 0, 0], [0, 1]));
     assert_eq!(first.snapshot().monitor().by_id_trouble, None);

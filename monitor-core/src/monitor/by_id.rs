@@ -56,7 +56,7 @@ impl Monitor {
     }
 
     /// How the operation of that id is doing; if it does not run, how it ended last. `None` when it was never begun or
-    /// is not among the last 1,024 that ended, here or in the processes that share what they know.
+    /// is not among the last 1,024 that ended, here or in the processes that share what they know. Costs a few microseconds, and some 20 more where there are such.
     ///
     /// ```
     /// use monitor_core::Monitor;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::OperationAssert;
 use crate::model::text::{format_count, format_duration, one_line};
 use crate::model::{OperationStatus, Outcome};
 use crate::monitor::Monitor;
@@ -118,6 +119,21 @@ impl fmt::Display for Report<'_> {
     }
 }
 
+/// # Operations by id of several processes
+impl OperationAssert<'_> {
+    /// Exactly `n` calls were begun by id here and ended by another process.
+    #[track_caller]
+    pub fn ended_elsewhere(self, n: u64) -> Self {
+        self.equal("call ended elsewhere", self.stats.ended_elsewhere, n)
+    }
+
+    /// Exactly `n` calls were begun by id by another process and ended here.
+    #[track_caller]
+    pub fn begun_elsewhere(self, n: u64) -> Self {
+        self.equal("call begun elsewhere", self.stats.begun_elsewhere, n)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -158,6 +174,10 @@ mod tests {
                 "{failed}"
             );
         }
+        let snapshot = local.snapshot();
+        let job = super::super::assert_operation(&snapshot, "job").ended_elsewhere(0).begun_elsewhere(0);
+        assert!(message(|| _ = job.ended_elsewhere(1)).contains("expected 1 call ended elsewhere, found 0"));
+        assert!(message(|| _ = job.begun_elsewhere(2)).contains("expected 2 calls begun elsewhere, found 0"));
         assert!(message(|| _ = assert_operation_by_id(&local, "b")).contains("no operation was begun by the id `b`"));
     }
 }

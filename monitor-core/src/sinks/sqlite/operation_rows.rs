@@ -206,6 +206,10 @@ pub(super) fn end(
 /// When its process ended, the operation became an interrupted record; now it is known better.
 fn was_not_cut_off(connection: &Connection, owner: i64, entry: &LedgerEntry) -> Result<(), StoreError> {
     let Some((trace, span)) = entry.begun.trace_id.zip(entry.begun.span_id) else { return Ok(()) };
+    let sql = "SELECT 1 FROM instances WHERE id = ?1 AND ended_at_ns IS NOT NULL";
+    if !connection.prepare_cached(sql)?.exists([owner])? {
+        return Ok(());
+    }
     let high = signed((trace.get() >> 64) as u64);
     let sql = "DELETE FROM records WHERE trace_id_high = ?1 AND span_id = ?2 AND instance_id = ?3 AND outcome = 4";
     connection.prepare_cached(sql)?.execute((high, signed(span.get()), owner))?;

@@ -8,6 +8,8 @@ use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior};
@@ -15,11 +17,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::StoreError;
 use super::intern::Ids;
 use super::link::OwnFile;
+use super::recovery::FileIdentity;
 use super::values::INTERRUPTED;
 use super::{write_records, write_rollups};
 
 /// Runs that are looked at in one go.
 const MOST_RUNS: i64 = 1_000;
+
+/// How often a file is tried to be locked that somebody else has locked for a moment, to see whether its run is dead.
+const TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// The file of a living run, and its lock.
 pub(super) struct RunFile {
@@ -31,16 +38,23 @@ impl RunFile {
     /// Makes the file and locks it.
     pub(super) fn hold(database: &Path, run: &str) -> io::Result<RunFile> {
         let path = run_path(database, run);
-        let locked = OwnFile::open(|| {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-            file.try_lock().map_err(|error| match error {
-                TryLockError::WouldBlock => {
-                    io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run")
+        let lock = || {
+            for _ in 0..TRIES {
+                let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+                match file.try_lock() {
+                    // Whoever looked for the dead between the making and the lock may have removed it.
+                    Ok(()) if FileIdentity::of(&path).is_some_and(|at| FileIdentity::of_file(&file) == Some(at)) => {
+                        return Ok(file);
+                    }
+                    Ok(()) => {}
+                    // Or has it just now.
+                    Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_TRIES),
+                    Err(TryLockError::Error(error)) => return Err(error),
                 }
-                TryLockError::Error(error) => error,
-            })?;
-            Ok(file)
-        })?;
+            }
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "another process has the same run"))
+        };
+        let locked = OwnFile::open(lock)?;
         Ok(RunFile { path, locked })
     }
 

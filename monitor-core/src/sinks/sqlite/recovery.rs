@@ -1,6 +1,6 @@
 //! Files that are damaged, moved or removed under a living connection.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,17 +14,25 @@ pub(super) struct FileIdentity(u64, u64);
 impl FileIdentity {
     /// `None` when there is no such file.
     pub(super) fn of(path: &Path) -> Option<FileIdentity> {
-        let metadata = fs::metadata(path).ok()?;
+        Some(FileIdentity::from(&fs::metadata(path).ok()?))
+    }
+
+    /// Of a file that is open.
+    pub(super) fn of_file(file: &File) -> Option<FileIdentity> {
+        Some(FileIdentity::from(&file.metadata().ok()?))
+    }
+
+    fn from(metadata: &Metadata) -> FileIdentity {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            Some(FileIdentity(metadata.dev(), metadata.ino()))
+            FileIdentity(metadata.dev(), metadata.ino())
         }
         #[cfg(not(unix))]
         {
             // An open file cannot be replaced there; that it is there is enough.
             let _ = metadata;
-            Some(FileIdentity(0, 0))
+            FileIdentity(0, 0)
         }
     }
 }
