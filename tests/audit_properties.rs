@@ -19,8 +19,8 @@ const MOST: i64 = 9;
 
 /// A trail with so many entries, of which so many were removed as retention does it.
 fn trail(entries: i64, removed: i64) -> (Folder, PathBuf) {
-    static WHOLE: OnceLock<(Folder, Vec<u8>)> = OnceLock::new();
-    let (_, whole) = WHOLE.get_or_init(|| {
+    static WHOLE: OnceLock<Vec<u8>> = OnceLock::new();
+    let whole = WHOLE.get_or_init(|| {
         let folder = Folder::new("audit-whole");
         let log = AuditLog::open(folder.file()).unwrap();
         for n in 0..MOST {
@@ -29,8 +29,7 @@ fn trail(entries: i64, removed: i64) -> (Folder, PathBuf) {
             entry.detail("n", &n.to_string()).write().unwrap();
         }
         drop(log);
-        let bytes = std::fs::read(folder.file()).unwrap();
-        (folder, bytes)
+        std::fs::read(folder.file()).unwrap()
     });
     let folder = Folder::new("audit-changed");
     let file = folder.file();
