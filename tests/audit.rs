@@ -421,3 +421,44 @@ fn a_file_that_another_one_has_is_an_error_and_then_it_goes_on() {
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(log.record("a", "b").write().unwrap().id, 2);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_the_trail_stays_whole() {
+    use std::io::Write as _;
+    use std::process::Command;
+
+    struct Mount(Folder);
+    impl Drop for Mount {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(&self.0.0).status();
+        }
+    }
+    let folder = Folder::new("audit-full");
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&folder.0).stderr(std::process::Stdio::null());
+    if !mount.status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let mount = Mount(folder);
+    let log = AuditLog::open(mount.0.file()).unwrap();
+    let write = || log.record("alice", "fill").detail("x", &"x".repeat(1_000)).write();
+    let mut last = write().unwrap();
+    let filler = mount.0.0.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4_096]).is_ok() {}
+    let error = loop {
+        match write() {
+            Ok(entry) => last = entry,
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_full() && error.to_string().contains("make room"), "{error}");
+    assert!(write().unwrap_err().is_full(), "it stays so");
+    let report = log.verify().unwrap();
+    assert_eq!((report.is_intact(), &report.head), (true, &last.head()), "{report}");
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
+    assert_eq!(write().unwrap().id, last.id + 1);
+    assert!(log.verify().unwrap().is_intact());
+}

@@ -19,8 +19,8 @@ const MOST: i64 = 9;
 
 /// A trail with so many entries, of which so many were removed as retention does it.
 fn trail(entries: i64, removed: i64) -> (Folder, PathBuf) {
-    static WHOLE: OnceLock<(Folder, Vec<u8>)> = OnceLock::new();
-    let (_, whole) = WHOLE.get_or_init(|| {
+    static WHOLE: OnceLock<Vec<u8>> = OnceLock::new();
+    let whole = WHOLE.get_or_init(|| {
         let folder = Folder::new("audit-whole");
         let log = AuditLog::open(folder.file()).unwrap();
         for n in 0..MOST {
@@ -29,8 +29,7 @@ fn trail(entries: i64, removed: i64) -> (Folder, PathBuf) {
             entry.detail("n", &n.to_string()).write().unwrap();
         }
         drop(log);
-        let bytes = std::fs::read(folder.file()).unwrap();
-        (folder, bytes)
+        std::fs::read(folder.file()).unwrap()
     });
     let folder = Folder::new("audit-changed");
     let file = folder.file();
@@ -117,6 +116,33 @@ fn some() -> impl Strategy<Value = (i64, i64)> {
 fn pick((entries, removed): (i64, i64), index: Index) -> i64 {
     removed + 1 + i64::try_from(index.index(usize::try_from(entries - removed).unwrap())).unwrap()
 }
+
+/// Everything that the chain is made of.
+fn content(db: &Connection) -> Vec<String> {
+    let sql = "SELECT concat_ws('|', id, at_ns, hex(actor), hex(action), hex(target), hex(source), hex(details),
+        hex(previous_hash), hex(hash)) FROM audit UNION ALL
+        SELECT concat_ws('|', 'head', id, first_id, hex(first_previous_hash), last_id, hex(last_hash)) FROM audit_head";
+    let mut statement = db.prepare(sql).unwrap();
+    let mut rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    rows.sort();
+    rows
+}
+
+/// Changes that somebody makes who does not make the hashes anew: what does not go is left out.
+const CLUMSY: [&str; 12] = [
+    "UPDATE audit SET actor = actor || 'x' WHERE id = ?1",
+    "UPDATE audit SET at_ns = at_ns + ?2 WHERE id = ?1",
+    "UPDATE audit SET previous_hash = (SELECT hash FROM audit WHERE id = ?2) WHERE id = ?1",
+    "UPDATE audit SET hash = randomblob(32) WHERE id = ?1",
+    "UPDATE audit SET id = ?2 WHERE id = ?1",
+    "UPDATE audit SET id = id + 100 WHERE id >= ?1",
+    "DELETE FROM audit WHERE id = ?1",
+    "DELETE FROM audit WHERE id >= ?1",
+    "DELETE FROM audit WHERE id <= ?1",
+    "INSERT INTO audit SELECT ?2, at_ns, actor, action, target, source, details, hash, randomblob(32) FROM audit WHERE id = ?1",
+    "UPDATE audit_head SET first_id = ?1",
+    "UPDATE audit_head SET last_id = ?2",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
@@ -304,5 +330,21 @@ proptest! {
         db.execute("UPDATE audit_head SET last_id = ?1, last_hash = ?2", (kept - 1, hash_of(&db, kept - 1))).unwrap();
         let report = check();
         prop_assert_eq!((report.confirmed, report.faults), (Some(false), vec![AuditFault::Removed { first: kept, last: kept }]));
+    }
+
+    #[test]
+    fn whatever_else_is_done_without_new_hashes_is_no_intact_trail(
+        size in some(), changes in prop::collection::vec((0..CLUMSY.len(), -2..MOST + 3, -2..MOST + 3), 1..6),
+    ) {
+        let (_folder, file) = trail(size.0, size.1);
+        let db = fast(&file);
+        let before = content(&db);
+        for (change, one, other) in &changes {
+            // Without the second parameter where there is none.
+            let two = CLUMSY[*change].contains("?2");
+            let _ = if two { db.execute(CLUMSY[*change], (one, other)) } else { db.execute(CLUMSY[*change], [one]) };
+        }
+        let report = check(&file);
+        prop_assert_eq!(report.is_intact(), content(&db) == before, "{:?}: {}", changes, report);
     }
 }

@@ -11,7 +11,7 @@ use crate::record::failure::count_panicked_callback;
 /// # Audit
 ///
 /// Who did what, when and from where, in the place that the monitor was built with:
-/// [`MonitorBuilder::sqlite`](crate::MonitorBuilder::sqlite) or
+/// `MonitorBuilder::sqlite` or
 /// [`MonitorBuilder::audit_trail`](crate::MonitorBuilder::audit_trail). Entries are kept whether recording is on or not.
 impl Monitor {
     /// An audit entry to write: who did what, now by this monitor's clock. See [`AuditBuilder`].

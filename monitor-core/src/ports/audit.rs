@@ -7,7 +7,7 @@ use crate::model::{AuditDraft, AuditEntry, AuditError};
 
 /// A place that keeps audit entries, each chained to the one before it.
 ///
-/// [`AuditLog`](crate::AuditLog) is one (feature `sqlite`). Reading and checking are the business of
+/// `AuditLog` is one (feature `sqlite`). Reading and checking are the business of
 /// [`History`](crate::History). Called on the thread that asks, under no lock of the monitor; a panic in it is contained,
 /// counted, and becomes an error.
 ///

@@ -10,7 +10,7 @@ use crate::base::names::truncated;
 /// The end of an audit trail: number and hash of its last entry.
 ///
 /// Whoever may rewrite the whole file can make all hashes anew. Kept where they cannot reach it (a log on another machine, a
-/// mail, paper), the head shows that they did: [`AuditLog::verify_since`](crate::AuditLog::verify_since). As a text it is
+/// mail, paper), the head shows that they did: `AuditLog::verify_since`. As a text it is
 /// `<id>:<64 hexadecimal digits>`.
 ///
 /// ```

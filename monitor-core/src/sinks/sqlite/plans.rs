@@ -112,9 +112,13 @@ fn no_question_reads_records_or_rollups_whole() {
         history.progress(&filter, &page).unwrap();
     }
     let audit = AuditFilter::new;
-    for filter in
-        [audit(), audit().range(range), audit().actor("x"), audit().action("x"), audit().target("x").action("x")]
-    {
+    for filter in [
+        audit(),
+        audit().range(range),
+        audit().actor("x"),
+        audit().action("x"),
+        audit().target("x").action("x").actor("x"),
+    ] {
         for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
             let page = PageRequest::new().order(order).limit(1);
             if let Some(next) = history.audit(&filter, &page).unwrap().next {

@@ -15,6 +15,9 @@ use crate::model::{AuditEntry, AuditFilter, Page, PageRequest};
 /// What stands for a text that is none, or too large to be one of an entry. Somebody put it there by hand.
 const UNREADABLE: &str = "(unreadable)";
 
+/// So many entries of one column are many.
+const ENOUGH: i64 = 10_000;
+
 pub(super) fn entries(
     reading: &Reading<'_>,
     filter: &AuditFilter,
@@ -22,11 +25,11 @@ pub(super) fn entries(
 ) -> Result<Page<AuditEntry>, StoreError> {
     let (since, until) = filter.range.bounds_ns();
     let AuditFilter { actor, action, target, .. } = filter;
-    let index = match (target, actor, action) {
-        (Some(_), ..) => "audit_by_target",
-        (None, Some(_), _) => "audit_by_actor",
-        (None, None, Some(_)) => "audit_by_action",
-        (None, None, None) => "audit_by_time",
+    let wanted = [("target", target), ("actor", actor), ("action", action)];
+    let wanted: Vec<_> = wanted.into_iter().filter_map(|(column, text)| Some((column, text.as_ref()?))).collect();
+    let index = match best(reading, &wanted, (since, until))? {
+        Some(column) => format!("audit_by_{column}"),
+        None => "audit_by_time".to_owned(),
     };
     let mut listing = Listing {
         sql: format!("SELECT at_ns, {BOUNDED_COLUMNS} FROM audit INDEXED BY {index} WHERE at_ns >= ?"),
@@ -39,13 +42,34 @@ pub(super) fn entries(
         listing.sql += " AND at_ns < ?";
         listing.parameters.push(&until);
     }
-    for (column, wanted) in [("actor", actor), ("action", action), ("target", target)] {
-        if let Some(wanted) = wanted {
-            listing.sql.extend([" AND ", column, " = ?"]);
-            listing.parameters.push(wanted);
-        }
+    for (column, text) in wanted {
+        listing.sql.extend([" AND ", column, " = ?"]);
+        listing.parameters.push(text);
     }
     listing.page(reading, page, |row| entry(row).map(Some))
+}
+
+/// The column by which the fewest entries are found, so far as that is worth knowing.
+fn best<'a>(
+    reading: &Reading<'_>,
+    wanted: &[(&'a str, &String)],
+    (since, until): (i64, i64),
+) -> Result<Option<&'a str>, StoreError> {
+    if let [] | [_] = wanted {
+        return Ok(wanted.first().map(|(column, _)| *column));
+    }
+    let mut best: Option<(i64, &str)> = None;
+    for (column, text) in wanted {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM audit INDEXED BY audit_by_{column}
+             WHERE {column} = ?1 AND at_ns >= ?2 AND at_ns <= ?3 LIMIT ?4)"
+        );
+        let count = reading.prepare(&sql)?.query_row((text, since, until, ENOUGH), |row| row.get(0))?;
+        if best.is_none_or(|(fewest, _)| count < fewest) {
+            best = Some((count, column));
+        }
+    }
+    Ok(best.map(|(_, column)| column))
 }
 
 /// An entry as it is found. One that somebody changed is shown as far as it goes: `verify` is there to judge it.
