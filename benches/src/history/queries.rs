@@ -20,6 +20,8 @@ pub struct Taken {
     pub question: String,
     /// The first time, when nothing of it is in the memory of the connection.
     pub first: Duration,
+    /// The shortest of the next times.
+    pub least: Duration,
     /// The median of the next times.
     pub median: Duration,
     /// The worst of the next times.
@@ -102,6 +104,7 @@ fn timed<T>(
     mut ask: impl FnMut(&SqliteHistory) -> Result<(usize, T), HistoryError>,
 ) -> BenchResult<(Taken, T)> {
     let history = SqliteHistory::open(&file.path)?;
+    let times = if std::env::var("ONLY").is_ok_and(|only| !question.contains(&only)) { 1 } else { times };
     let mut once = || {
         let start = Instant::now();
         let answer = black_box(ask(&history));
@@ -112,8 +115,9 @@ fn timed<T>(
     let mut taken: Vec<_> = (0..times).map(|_| once().0).collect();
     taken.sort_unstable();
     let median = taken.get(taken.len() / 2).copied().unwrap_or(first);
+    let least = taken.first().copied().unwrap_or(first);
     let worst = taken.last().copied().unwrap_or(first);
-    Ok((Taken { question: format!("{question} ({entries})"), first, median, worst }, value))
+    Ok((Taken { question: format!("{question} ({entries})"), first, least, median, worst }, value))
 }
 
 fn at(ns: i64) -> SystemTime {

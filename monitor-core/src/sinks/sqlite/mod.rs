@@ -9,7 +9,7 @@
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
 //! | `blob` | histograms as blobs |
 //! | `reader` | connections that read, and how long they may |
-//! | `read_operations`, `read_blocks`, `id_lists`, `grade` | individual records by filter: which indexes answer it |
+//! | `read_operations`, `read_blocks`, `id_lists`, `places`, `grade` | individual records by filter: which indexes answer it |
 //! | `read_records`, `read_series` | rows as records; which series and runs are meant |
 //! | `read_rollups`, `spans` | figures of a range; how it is made of steps |
 //! | `paging` | pages of tables that are sorted by a time and an id |
@@ -48,6 +48,7 @@ mod operation_rows;
 pub(crate) mod operations;
 pub(crate) mod options;
 mod paging;
+mod places;
 #[cfg(test)]
 mod plans;
 mod presence;

@@ -4,6 +4,7 @@
 //! made of the coarsest steps that fit into it, finer ones at its edges, and the open rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, ToSql};
@@ -24,11 +25,14 @@ use crate::model::{
 /// From so many series on, all rows of a time are read and the others passed over.
 const FEW_SERIES: usize = 16;
 
-/// From so many series on, they are not written down in a statement.
-const MANY_SERIES: usize = 2_000;
+/// From so many series or runs on, they are not written down in a statement.
+const MANY: usize = 2_000;
 
 const COLUMNS: &str = "series_id, instance_id, start_ns, started, succeeded, failed, panicked, cancelled, items, bytes,
     allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns, durations";
+
+/// What percentiles and means need of them.
+const HISTOGRAM_COLUMNS: &str = "series_id, instance_id, start_ns, total_ns, min_ns, max_ns, durations";
 
 /// What is selected, in the terms of the table.
 struct Chosen {
@@ -45,10 +49,29 @@ impl Chosen {
         Ok(Chosen { series, set, runs })
     }
 
-    /// Whether SQL alone can tell which rows are meant, and there are many.
-    fn may_be_added_up(&self) -> bool {
-        self.runs.is_none()
-            && self.series.as_ref().is_none_or(|series| (FEW_SERIES..MANY_SERIES).contains(&series.len()))
+    fn is_nothing(&self) -> bool {
+        self.series.as_ref().is_some_and(Vec::is_empty) || self.runs.as_ref().is_some_and(|runs| runs.ids.is_empty())
+    }
+
+    fn are_few(&self) -> bool {
+        self.series.as_ref().is_some_and(|series| series.len() < FEW_SERIES)
+    }
+
+    /// Conditions after that of the time that leave the rows which are meant; `None` when they would be too long.
+    fn conditions(&self) -> Option<String> {
+        let mut conditions = String::new();
+        let series = self.series.as_ref();
+        let runs = self.runs.as_ref().map(|runs| &runs.ids);
+        for (column, ids) in [("series_id", series), ("instance_id", runs)] {
+            let Some(ids) = ids else { continue };
+            if ids.len() >= MANY {
+                return None;
+            }
+            let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+            // With a sign it is no reason to choose an index.
+            let _ = write!(conditions, " AND +{column} IN ({})", ids.join(","));
+        }
+        Some(conditions)
     }
 
     fn has(&self, series: i64, run: i64) -> bool {
@@ -136,7 +159,7 @@ fn added_up(figure: Figure) -> Option<String> {
     Some(COLUMNS.split(',').map(|name| column(name.trim())).collect::<Vec<_>>().join(", "))
 }
 
-/// Rows of a span: with the index that suits, each that is chosen given to `take` with its beginning.
+/// Rows of a span: with the index that suits, each that is chosen given to `take` with its series and its beginning.
 fn rows(
     reading: &Reading<'_>,
     chosen: &Chosen,
@@ -146,7 +169,7 @@ fn rows(
     rows_of(reading, chosen, span, COLUMNS, "", take)
 }
 
-/// The same with columns that stand for those, and with what comes after the time in the statement.
+/// The same with columns that stand for those, and with what comes after the conditions in the statement.
 fn rows_of(
     reading: &Reading<'_>,
     chosen: &Chosen,
@@ -155,23 +178,29 @@ fn rows_of(
     grouped: &str,
     mut take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    if chosen.is_nothing() {
+        return Ok(());
+    }
+    let conditions = chosen.conditions();
+    let told = conditions.is_some();
+    let conditions = conditions.unwrap_or_default();
     let mut read = |sql: &str, parameters: &[&dyn ToSql]| -> Result<(), StoreError> {
         reading.check_deadline()?;
         let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {
-            let (series, run) = (row.get(0)?, row.get(1)?);
-            if chosen.has(series, run) {
+            let series = row.get(0)?;
+            if told || chosen.has(series, row.get(1)?) {
                 take(series, row.get(2)?, row)?;
             }
         }
         Ok(())
     };
     match &chosen.series {
-        Some(few) if few.len() < FEW_SERIES => {
+        Some(few) if chosen.are_few() => {
             let sql = format!(
                 "SELECT {columns} FROM rollups INDEXED BY rollups_by_series
-                 WHERE series_id = ?1 AND step_s = ?2 AND start_ns >= ?3 AND start_ns < ?4{grouped}"
+                 WHERE series_id = ?1 AND step_s = ?2 AND start_ns >= ?3 AND start_ns < ?4{conditions}{grouped}"
             );
             for series in few {
                 read(&sql, &[series, &span.step_s, &span.since_ns, &span.until_ns])?;
@@ -179,7 +208,7 @@ fn rows_of(
         }
         _ => {
             let sql = format!(
-                "SELECT {columns} FROM rollups WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{grouped}"
+                "SELECT {columns} FROM rollups WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}{grouped}"
             );
             read(&sql, &[&span.step_s, &span.since_ns, &span.until_ns])?;
         }
@@ -187,18 +216,33 @@ fn rows_of(
     if span.step_s > FINEST {
         let sql = format!(
             "SELECT {columns} FROM rollups INDEXED BY rollups_open
-             WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{grouped}"
+             WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}{grouped}"
         );
         read(&sql, &[&span.since_ns, &span.until_ns, &FINEST])?;
     }
     Ok(())
 }
 
-fn add(totals: &mut Totals, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
+/// Adds a row of [`COLUMNS`].
+fn add(totals: &mut Totals, sum: &mut blob::Sum, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
     add_sums(totals, row)?;
-    let durations = blob::decode(row.get_ref(18)?.as_blob().unwrap_or_default())?;
-    totals.histogram.merge(&durations);
-    Ok(())
+    sum.add(row.get_ref(18)?.as_blob().unwrap_or_default())
+}
+
+/// Adds a row of [`HISTOGRAM_COLUMNS`].
+fn add_durations(totals: &mut Totals, sum: &mut blob::Sum, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
+    totals.total_ns = totals.total_ns.saturating_add(count(row.get(3)?));
+    add_extremes(totals, row.get(4)?, row.get(5)?);
+    sum.add(row.get_ref(6)?.as_blob().unwrap_or_default())
+}
+
+fn add_extremes(totals: &mut Totals, min_ns: Option<i64>, max_ns: Option<i64>) {
+    if let Some(min) = min_ns {
+        totals.min_ns = totals.min_ns.min(count(min));
+    }
+    if let Some(max) = max_ns {
+        totals.max_ns = totals.max_ns.max(count(max));
+    }
 }
 
 /// Everything but the histogram.
@@ -220,20 +264,21 @@ fn add_sums(totals: &mut Totals, row: &rusqlite::Row<'_>) -> Result<(), StoreErr
     sum(&mut totals.total_ns, 13)?;
     totals.self_ns = totals.self_ns.saturating_add(row.get(14)?);
     sum(&mut totals.busy_ns, 15)?;
-    if let Some(min) = row.get::<_, Option<i64>>(16)? {
-        totals.min_ns = totals.min_ns.min(count(min));
-    }
-    if let Some(max) = row.get::<_, Option<i64>>(17)? {
-        totals.max_ns = totals.max_ns.max(count(max));
-    }
+    add_extremes(totals, row.get(16)?, row.get(17)?);
     Ok(())
 }
 
 /// The totals of each series in a range.
 fn by_series(reading: &Reading<'_>, chosen: &Chosen, covered: &Covered) -> Result<HashMap<i64, Totals>, StoreError> {
     let mut totals: HashMap<i64, Totals> = HashMap::new();
+    let mut sum = blob::Sum::new();
     for span in spans(covered.since_ns, covered.until_ns, covered.edge_s) {
-        rows(reading, chosen, span, |series, _, row| add(totals.entry(series).or_default(), row))?;
+        rows(reading, chosen, span, |series, _, row| {
+            let totals = totals.entry(series).or_default();
+            add(totals, &mut sum, row)?;
+            sum.move_to(&mut totals.histogram);
+            Ok(())
+        })?;
     }
     Ok(totals)
 }
@@ -243,11 +288,13 @@ pub(super) fn figures(reading: &Reading<'_>, selection: &Selection) -> Result<Hi
         return Ok(HistoryFigures { covered: selection.range, figures: Figures::default() });
     };
     let chosen = Chosen::find(reading, selection)?;
-    let mut sum = Totals::default();
+    let mut totals = Totals::default();
+    let mut sum = blob::Sum::new();
     for span in spans(covered.since_ns, covered.until_ns, covered.edge_s) {
-        rows(reading, &chosen, span, |_, _, row| add(&mut sum, row))?;
+        rows(reading, &chosen, span, |_, _, row| add(&mut totals, &mut sum, row))?;
     }
-    Ok(HistoryFigures { covered: covered.told, figures: Figures::new(sum, covered.window()) })
+    sum.move_to(&mut totals.histogram);
+    Ok(HistoryFigures { covered: covered.told, figures: Figures::new(totals, covered.window()) })
 }
 
 pub(super) fn summary(reading: &Reading<'_>, selection: &Selection, limit: u32) -> Result<HistorySummary, StoreError> {
@@ -313,7 +360,7 @@ pub(super) fn series(
     since_ns: i64,
     until_ns: i64,
 ) -> Result<Series, StoreError> {
-    let mut chosen = Chosen::find(reading, selection)?;
+    let chosen = Chosen::find(reading, selection)?;
     let step_ns = step_s * SECOND;
     let first = since_ns.div_euclid(step_ns);
     let last = until_ns.saturating_sub(1).div_euclid(step_ns);
@@ -325,24 +372,30 @@ pub(super) fn series(
         until_ns: last.saturating_add(1).saturating_mul(step_ns),
     };
     let points = usize::try_from(last - first + 1).unwrap_or(0);
-    let mut totals = vec![None; points];
+    let mut totals: Vec<Option<Totals>> = vec![None; points];
     let with_histogram = figure.needs_histogram();
-    let mut take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
+    // The point that the sum is of: it is moved on when another one's turn comes, which is once for each in most cases.
+    let (mut sum, mut summed) = (blob::Sum::new(), 0);
+    let take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
         let at = usize::try_from(start_ns.div_euclid(step_ns) - first).unwrap_or(usize::MAX);
+        if with_histogram && at != summed {
+            if let Some(Some(before)) = totals.get_mut(summed) {
+                sum.move_to(&mut before.histogram);
+            }
+            summed = at;
+        }
         let Some(totals) = totals.get_mut(at) else { return Ok(()) };
         let totals = totals.get_or_insert_with(Totals::default);
-        if with_histogram { add(totals, row) } else { add_sums(totals, row) }
+        if with_histogram { add_durations(totals, &mut sum, row) } else { add_sums(totals, row) }
     };
-    match added_up(figure).filter(|_| chosen.may_be_added_up()) {
-        Some(columns) => {
-            let these = chosen.series.take().map(|series| {
-                let ids: Vec<_> = series.iter().map(i64::to_string).collect();
-                format!(" AND series_id IN ({})", ids.join(","))
-            });
-            let grouped = format!("{} GROUP BY start_ns", these.unwrap_or_default());
-            rows_of(reading, &chosen, span, &columns, &grouped, &mut take)?;
-        }
-        None => rows(reading, &chosen, span, &mut take)?,
+    let added_up = added_up(figure).filter(|_| !chosen.are_few() && chosen.conditions().is_some());
+    match added_up {
+        _ if with_histogram => rows_of(reading, &chosen, span, HISTOGRAM_COLUMNS, "", take)?,
+        Some(columns) => rows_of(reading, &chosen, span, &columns, " GROUP BY start_ns", take)?,
+        None => rows(reading, &chosen, span, take)?,
+    }
+    if let Some(Some(last)) = totals.get_mut(summed) {
+        sum.move_to(&mut last.histogram);
     }
     let window = Duration::from_nanos(step_ns.unsigned_abs());
     // What is not known is not 0.
