@@ -2,18 +2,19 @@
 //! while the file does not do.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use monitor_core::{Histogram, Monitor, SinkState, monitor, track_operation};
+use monitor_core::{Histogram, Monitor, RecordPolicy, SinkState, monitor, track_operation};
 use rusqlite::Connection;
 
+use super::remove;
+use crate::BenchResult;
 use crate::budgets::Verdict;
 use crate::contender::{BodyError, Contender, Family, body, repeat};
 use crate::floor::{self, UNIT};
 use crate::rounds::{Plan, Row, measure};
-use crate::BenchResult;
 
 const PLAIN: &str = "ours_no_sink";
 const ATTACHED: &str = "ours_sqlite";
@@ -70,8 +71,8 @@ pub struct Fault {
     pub slowest: [Duration; 3],
     /// The median, likewise.
     pub median: [Duration; 3],
-    /// Whether the sink said that it was degraded, at any time.
-    pub degraded: bool,
+    /// Whether the sink said at any time that it was degraded, or set the file aside.
+    pub noticed: bool,
 }
 
 /// Breaks a file in three ways while calls are made.
@@ -94,10 +95,8 @@ pub fn faults(folder: &Path, phase: Duration, locked: Duration) -> BenchResult<V
     let path = folder.join("damaged.db");
     faults.push(fault("file overwritten with something else", &path, [phase, phase], overwrite, |()| ())?);
     remove(&path);
-    for entry in std::fs::read_dir(folder)?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("damaged.db.damaged") {
-            let _ = std::fs::remove_file(entry.path());
-        }
+    for aside in set_aside(&path) {
+        let _ = std::fs::remove_file(aside);
     }
 
     let full = folder.join("full");
@@ -126,8 +125,9 @@ fn mount(folder: &Path, options: &str) -> bool {
 
 fn overwrite(path: &Path) -> BenchResult {
     let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&[0x5A; 64 * 1024])?;
+    let bytes = usize::try_from(file.metadata()?.len())?;
+    file.seek(SeekFrom::Start(4_096))?;
+    file.write_all(&vec![0xA5; bytes.saturating_sub(8_192)])?;
     Ok(())
 }
 
@@ -140,8 +140,12 @@ fn fault<T>(
 ) -> BenchResult<Fault> {
     remove(path);
     let local = Monitor::builder().service("bench").sqlite(path).build()?;
+    // More than a connection keeps in its memory, so that it reads the file.
+    for _ in 0..20 {
+        local.scope(|| (0..100).for_each(|_| spread()));
+        local.flush(Duration::from_secs(10))?;
+    }
     calls(&local, phase);
-    local.flush(Duration::from_secs(10))?;
     let mut degraded = false;
     let before = calls(&local, phase);
     let held = break_it(path)?;
@@ -150,11 +154,32 @@ fn fault<T>(
     let after = calls(&local, phase);
     let _ = local.shutdown(Duration::from_secs(60));
     let each = |q: f64| [&before, &during, &after].map(|taken| taken.percentile(q).unwrap_or_default());
-    Ok(Fault { what, slowest: each(0.999), median: each(0.5), degraded })
+    let noticed = degraded || is_set_aside(path);
+    Ok(Fault { what, slowest: each(0.999), median: each(0.5), noticed })
 }
 
 fn calls(local: &Monitor, phase: Duration) -> Histogram {
     calls_until(local, phase, |_| ())
+}
+
+/// Files that were found damaged at that path.
+fn set_aside(path: &Path) -> Vec<PathBuf> {
+    let begin = format!("{}.damaged-", path.display());
+    let Some(Ok(entries)) = path.parent().map(std::fs::read_dir) else { return Vec::new() };
+    entries.flatten().map(|entry| entry.path()).filter(|path| path.display().to_string().starts_with(&begin)).collect()
+}
+
+fn is_set_aside(path: &Path) -> bool {
+    !set_aside(path).is_empty()
+}
+
+/// Calls of some operations, all of them recorded.
+fn spread() {
+    for operation in ["one", "two", "three", "four", "five", "six", "seven", "eight"] {
+        for _ in 0..5 {
+            monitor().operation(operation).record(RecordPolicy::All).start().succeed();
+        }
+    }
 }
 
 /// Guards one after the other, each timed, for so long; `look` is told the state of the sink at times.
@@ -171,16 +196,11 @@ fn calls_until(local: &Monitor, phase: Duration, mut look: impl FnMut(SinkState)
                 taken.record(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX));
                 let _ = std::hint::black_box(result);
             }
+            spread();
             if let Some(sink) = local.snapshot().sinks().first() {
                 look(sink.state);
             }
         }
     });
     taken
-}
-
-fn remove(path: &Path) {
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
 }

@@ -17,7 +17,7 @@ use crate::BenchResult;
 const SCHEMA: &str = include_str!("../../../monitor-core/src/sinks/sqlite/schema_1.sql");
 
 /// Counted up when what is generated changes.
-const GENERATOR: u32 = 3;
+const GENERATOR: u32 = 4;
 
 /// Says how many records, in place of ten million, or 200,000 in the short form.
 pub const RECORDS: &str = "BENCH_RECORDS";
@@ -35,7 +35,7 @@ const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
 /// A midnight: when the history ends.
-pub const END_NS: i64 = 1_800_057_600 * SECOND;
+pub const END_NS: i64 = 1_767_225_600 * SECOND;
 
 /// When it begins.
 pub const BEGIN_NS: i64 = END_NS - DAYS * DAY;
@@ -77,7 +77,6 @@ pub fn ready(folder: &Path, records: u64, mut say: impl FnMut(&str)) -> BenchRes
     if path.exists() {
         return Ok(HistoryFile { path, records });
     }
-    std::fs::create_dir_all(folder)?;
     let unfinished = path.with_extension("unfinished");
     let _ = std::fs::remove_file(&unfinished);
     // The tables are those that the sink makes.
@@ -107,12 +106,13 @@ fn names(connection: &Connection) -> BenchResult {
     for operation in 0..OPERATIONS {
         let kind = kinds.get(usize::try_from(operation % 5)?).copied().unwrap_or_default();
         connection.execute(
-            "INSERT INTO series (id, name, kind, component, labels) VALUES (?1, ?2, ?3, ?4, '{}')",
+            "INSERT INTO series (id, name, kind, component, labels, used_at_ns) VALUES (?1, ?2, ?3, ?4, '{}', ?5)",
             (
                 (operation + 1).cast_signed(),
                 format!("part{}.op{operation}", operation / 40),
                 kind,
                 format!("part{}", operation / 40),
+                END_NS,
             ),
         )?;
     }
@@ -124,9 +124,11 @@ fn names(connection: &Connection) -> BenchResult {
             (run + 1, if run % 10 == 0 { "nightly" } else { "api" }, begin, begin + DAY),
         )?;
     }
-    connection.execute_batch(
-        "DELETE FROM strings; INSERT INTO strings (id, text) VALUES (1, 'user'), (2, 'region'), (3, 'main')",
-    )?;
+    connection.execute("DELETE FROM strings", [])?;
+    for (id, text) in [(1, "user"), (2, "region"), (3, "main")] {
+        connection
+            .execute("INSERT INTO strings (id, text, used_at_ns) VALUES (?1, ?2, ?3)", params![id, text, END_NS])?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use monitor_core::{Sink as _, SqliteHistory, SqliteSink};
+use monitor_core::{Retention, Sink as _, SqliteHistory, SqliteOptions, SqliteSink};
 use rusqlite::Connection;
 
 use super::file::HistoryFile;
@@ -33,7 +33,7 @@ pub fn open(file: &HistoryFile, times: usize) -> BenchResult<Opened> {
         opened.to_read = opened.to_read.max(start.elapsed());
         drop(history);
         let run = format!("opened-{time}");
-        let mut sink = SqliteSink::new(&file.path);
+        let mut sink = SqliteSink::with(SqliteOptions::new(&file.path).retention(Retention::forever()));
         let instance = instance(&run)?;
         let start = Instant::now();
         sink.open(&instance)?;

@@ -104,7 +104,6 @@ fn timed<T>(
     mut ask: impl FnMut(&SqliteHistory) -> Result<(usize, T), HistoryError>,
 ) -> BenchResult<(Taken, T)> {
     let history = SqliteHistory::open(&file.path)?;
-    let times = if std::env::var("ONLY").is_ok_and(|only| !question.contains(&only)) { 1 } else { times };
     let mut once = || {
         let start = Instant::now();
         let answer = black_box(ask(&history));

@@ -8,7 +8,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::json;
 
+use super::file::END_NS;
 use super::random::Random;
+use super::remove;
 use crate::BenchResult;
 
 /// Records in a batch: what a program at some thousand recorded calls a second has in one.
@@ -52,7 +54,8 @@ pub fn instance(run: &str) -> BenchResult<Instance> {
     }))?)
 }
 
-const START_NS: u64 = 1_800_057_600_000_000_000;
+/// When it began: at the end of the history that is asked.
+const START_NS: u64 = END_NS.unsigned_abs();
 
 /// Stores so many batches by the sink and by a loop, in turn, a fresh file each time.
 ///
@@ -92,12 +95,6 @@ pub fn compare(folder: &Path, batches: u64, rounds: usize) -> BenchResult<Writte
     Ok(written)
 }
 
-fn remove(path: &Path) {
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
-}
-
 /// Rows as they are in a file.
 struct Rows {
     records: Vec<Vec<Value>>,
@@ -105,7 +102,8 @@ struct Rows {
     blocks: Vec<Vec<Value>>,
 }
 
-const RECORD: &str = "id, instance_id, series_id, outcome, started_at_ns, duration_ns, span_id, parent_span_id, trace_id_high,
+const RECORD: &str =
+    "id, instance_id, series_id, outcome, started_at_ns, duration_ns, span_id, parent_span_id, trace_id_high,
     trace_id_low, thread_id, busy_ns, polls, items, bytes, parent_series_id, detail";
 
 impl Rows {
@@ -128,7 +126,9 @@ impl Rows {
     fn insert(&self, path: &Path) -> BenchResult<Duration> {
         let mut connection = Connection::open(path)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")?;
-        let record = format!("INSERT INTO records ({RECORD}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)");
+        let record = format!(
+            "INSERT INTO records ({RECORD}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
+        );
         let start = Instant::now();
         let mut fields = self.fields.iter().peekable();
         for batch in self.records.chunks(usize::try_from(BATCH)?) {
@@ -147,7 +147,8 @@ impl Rows {
         }
         let transaction = connection.transaction()?;
         for row in &self.blocks {
-            transaction.execute("INSERT INTO record_blocks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", params_from_iter(row))?;
+            transaction
+                .execute("INSERT INTO record_blocks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", params_from_iter(row))?;
         }
         transaction.commit()?;
         Ok(start.elapsed())
@@ -161,11 +162,14 @@ fn batch(number: u64, random: &mut Random) -> BenchResult<Batch> {
             let id = number * BATCH + n + 1;
             let root = id / 4 * 4;
             let operation = random.below(200);
-            let duration = 1_000 + random.below(1 << (8 + random.below(20)));
+            let magnitude = 8 + random.below(20);
+            let duration = 1_000 + random.below(1 << magnitude);
             let span = |id: u64| format!("{:016x}", id.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
             let child = id != root;
-            let fields = if random.one_in(10) { json!([["user", { "u64": random.below(1_000_000) }]]) } else { json!([]) };
-            let error = random.one_in(50).then(|| json!({ "kind": "io", "message": "connection reset", "sources": [] }));
+            let fields =
+                if random.one_in(10) { json!([["user", { "u64": random.below(1_000_000) }]]) } else { json!([]) };
+            let error =
+                random.one_in(50).then(|| json!({ "kind": "io", "message": "connection reset", "sources": [] }));
             json!({
                 "id": id, "parent": child.then_some(root | 1), "parent_name": child.then_some("part.op1"),
                 "trace_id": format!("{:016x}{}", 0x5DEE_CE66_D1CE_4E5B + id / 4, span(root)), "span_id": span(id),
