@@ -1,7 +1,5 @@
 //! Histograms as blobs: a byte 1, then pairs of LEB128 numbers, the distance to the bucket before and the count.
 
-use std::ops::Range;
-
 use super::error::StoreError;
 use crate::base::buckets::{BUCKETS, OCTAVES, STEPS, lower_bound};
 use crate::model::Histogram;
@@ -33,13 +31,13 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Histogram, StoreError> {
 pub(super) struct Sum {
     /// One for each bucket.
     counts: Box<[[u64; STEPS]]>,
-    /// Octaves that may have counts, from and up to.
-    used: Range<usize>,
+    /// Octaves that may have counts; `None` before there are any.
+    used: Option<(usize, usize)>,
 }
 
 impl Sum {
     pub(super) fn new() -> Sum {
-        Sum { counts: vec![[0; STEPS]; OCTAVES].into_boxed_slice(), used: OCTAVES..0 }
+        Sum { counts: vec![[0; STEPS]; OCTAVES].into_boxed_slice(), used: None }
     }
 
     /// Adds what a blob holds. After an error the sum is worth nothing.
@@ -54,18 +52,16 @@ impl Sum {
             true
         })?;
         if first <= last {
-            *used = used.start.min(first / STEPS)..used.end.max(last / STEPS + 1);
+            let (low, high) = used.unwrap_or((OCTAVES, 0));
+            *used = Some((low.min(first / STEPS), high.max(last / STEPS)));
         }
         Ok(())
     }
 
     /// Adds the sum to a histogram, and begins anew.
     pub(super) fn move_to(&mut self, histogram: &mut Histogram) {
-        let used = std::mem::replace(&mut self.used, OCTAVES..0);
-        if used.is_empty() {
-            return;
-        }
-        for (octave, counts) in self.counts.iter_mut().enumerate().take(used.end).skip(used.start) {
+        let Some((low, high)) = self.used.take() else { return };
+        for (octave, counts) in self.counts.iter_mut().enumerate().take(high + 1).skip(low) {
             histogram.add_octave(octave, counts);
             *counts = [0; STEPS];
         }

@@ -25,7 +25,7 @@ const WORTH: i64 = 24;
 const SEGMENT_BITS: u32 = 16;
 
 /// A segment of which so many records have a duration that is asked for is not read: its ids are all taken to have one.
-const MOST_OF_SEGMENT: usize = 4_096;
+const MOST_OF_SEGMENT: i64 = 4_096;
 
 /// What is sought in.
 pub(super) struct Seeking<'a> {
@@ -138,7 +138,7 @@ impl List {
             let (low, high) = (segment << SEGMENT_BITS, ((segment + 1) << SEGMENT_BITS) - 1);
             let last = place(if order == SortOrder::NewestFirst { low } else { high }, order);
             let ids = segment_ids(&mut statement, segment, min, max)?;
-            if ids.len() > MOST_OF_SEGMENT {
+            if are_many(&ids) {
                 self.any_until = last;
                 return Ok(());
             }
@@ -155,12 +155,17 @@ impl List {
 }
 
 fn segment_ids(statement: &mut Statement<'_>, segment: i64, min: i64, max: i64) -> Result<Vec<i64>, StoreError> {
-    let mut rows = statement.query((segment, min, max, MOST_OF_SEGMENT as i64 + 1))?;
+    let mut rows = statement.query((segment, min, max, MOST_OF_SEGMENT + 1))?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
         ids.push(row.get(0)?);
     }
     Ok(ids)
+}
+
+/// Whether a segment is not to be read.
+fn are_many(ids: &[i64]) -> bool {
+    i64::try_from(ids.len()).is_ok_and(|ids| ids > MOST_OF_SEGMENT)
 }
 
 /// Whether durations are so rare, as far as three segments tell, that finding them is of use.
@@ -170,7 +175,7 @@ pub(super) fn are_rare(seeking: &Seeking<'_>, from: Place, min: i64, max: i64) -
     let Some((first, last)) = seeking.blocks.ends(from, order) else { return Ok(true) };
     let (first, last) = (id_of(first, order) >> SEGMENT_BITS, id_of(last, order) >> SEGMENT_BITS);
     for segment in [first, first.midpoint(last), last] {
-        if segment_ids(&mut statement, segment, min, max)?.len() > MOST_OF_SEGMENT {
+        if are_many(&segment_ids(&mut statement, segment, min, max)?) {
             return Ok(false);
         }
     }
