@@ -18,11 +18,13 @@ use benches::options::Options;
 use benches::rounds::Plan;
 use benches::{BenchResult, machine, markdown, table};
 
+/// What the two columns are called, and the rows.
+type Table = (&'static str, &'static str, Vec<(String, String)>);
+
 /// What was measured, in words.
 #[derive(Default)]
 struct Report {
-    /// Tables: what each is of, and its rows.
-    tables: Vec<(&'static str, &'static str, Vec<(String, String)>)>,
+    tables: Vec<Table>,
     verdicts: Vec<Verdict>,
     lines: Vec<String>,
 }

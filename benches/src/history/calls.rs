@@ -152,7 +152,7 @@ fn fault<T>(
     let during = calls_until(&local, broken, |snapshot| degraded |= snapshot == SinkState::Degraded);
     mend(held);
     let after = calls(&local, phase);
-    let _ = local.shutdown(Duration::from_secs(60));
+    let _ = local.shutdown(Duration::from_mins(1));
     let each = |q: f64| [&before, &during, &after].map(|taken| taken.percentile(q).unwrap_or_default());
     let noticed = degraded || is_set_aside(path);
     Ok(Fault { what, slowest: each(0.999), median: each(0.5), noticed })

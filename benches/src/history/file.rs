@@ -7,9 +7,10 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_core::{Fingerprint, Histogram, Monitor};
+use monitor_core::{Fingerprint, Monitor};
 use rusqlite::{Connection, Statement, params};
 
+use super::model::{Cell, Model};
 use super::random::Random;
 use crate::BenchResult;
 
@@ -17,7 +18,7 @@ use crate::BenchResult;
 const SCHEMA: &str = include_str!("../../../monitor-core/src/sinks/sqlite/schema_1.sql");
 
 /// Counted up when what is generated changes.
-const GENERATOR: u32 = 4;
+const GENERATOR: u32 = 5;
 
 /// Says how many records, in place of ten million, or 200,000 in the short form.
 pub const RECORDS: &str = "BENCH_RECORDS";
@@ -82,7 +83,7 @@ pub fn ready(folder: &Path, records: u64, mut say: impl FnMut(&str)) -> BenchRes
     // The tables are those that the sink makes.
     let monitor = Monitor::builder().service("bench").sqlite(&unfinished).build()?;
     monitor.operation("made").start().succeed();
-    monitor.shutdown(Duration::from_secs(60))?;
+    monitor.shutdown(Duration::from_mins(1))?;
     let mut connection = Connection::open(&unfinished)?;
     connection.execute_batch(
         "PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA foreign_keys = OFF;
@@ -132,54 +133,6 @@ fn names(connection: &Connection) -> BenchResult {
     Ok(())
 }
 
-/// How operations behave.
-struct Model {
-    /// An operation for each of 4,096 numbers: the first ones come often.
-    share: Vec<u64>,
-    /// Records there are.
-    records: u64,
-}
-
-impl Model {
-    fn new(records: u64) -> Model {
-        let weight = |operation: u64| 1.0 / f64::from(u32::try_from(operation).unwrap_or(0) + 3);
-        let sum: f64 = (0..OPERATIONS).map(weight).sum();
-        let mut share = Vec::new();
-        let mut so_far = 0.0;
-        for operation in 0..OPERATIONS {
-            so_far += weight(operation) / sum * 4_096.0;
-            while (share.len() as f64) < so_far && share.len() < 4_096 {
-                share.push(operation);
-            }
-        }
-        share.resize(4_096, 0);
-        Model { share, records }
-    }
-
-    fn operation(&self, random: &mut Random) -> u64 {
-        self.share.get(usize::try_from(random.below(4_096)).unwrap_or(0)).copied().unwrap_or(0)
-    }
-
-    /// From 20 µs to 200 ms by operation, spread about that; one in a thousand is thirty times as slow.
-    #[expect(clippy::cast_possible_truncation, reason = "nanoseconds of some minutes at most")]
-    fn duration(operation: u64, random: &mut Random) -> i64 {
-        let middle = 20e3 * 10_f64.powf(4.0 * f64::from(u32::try_from(operation * 37 % 200).unwrap_or(0)) / 200.0);
-        let slow = if random.one_in(1_000) { 30.0 } else { 1.0 };
-        (middle * slow * (0.5 * random.normal()).exp()) as i64
-    }
-
-    fn outcome(operation: u64, random: &mut Random) -> i64 {
-        match random.below(1_000_000) {
-            _ if operation % 10 == 0 => 0,
-            0..=19_999 => 1,
-            20_000..=20_099 => 2,
-            20_100..=21_099 => 3,
-            21_100 => 4,
-            _ => 0,
-        }
-    }
-}
-
 const INSERT: &str = "INSERT INTO records (id, instance_id, series_id, outcome, started_at_ns, duration_ns, span_id,
     parent_span_id, trace_id_high, trace_id_low, thread_id, busy_ns, polls, items, bytes, parent_series_id, detail)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, 3, NULL, 0, ?10, ?11, ?12, ?13)";
@@ -218,8 +171,7 @@ fn one(
     id: u64,
     random: &mut Random,
 ) -> BenchResult {
-    let at =
-        (f64::from(u32::try_from(id)?) / f64::from(u32::try_from(model.records + 1)?) * (DAYS * DAY) as f64) as i64;
+    let at = i64::try_from(i128::from(id) * i128::from(DAYS * DAY) / i128::from(model.records + 1))?;
     let (started_at, run) = (BEGIN_NS + at, at / DAY + 1);
     // What is rare: an operation that ran in the first hours alone, and calls of half an hour then.
     let early = id <= 100_000.min(model.records / 100);
@@ -231,7 +183,7 @@ fn one(
     let duration = if early && random.one_in(10_000) { 1_800 * SECOND } else { Model::duration(operation, random) };
     // Traces of four calls, counted up from a random number as the library does it.
     let (trace, span) = (0x5DEE_CE66_D1CE_4E5B_u64.wrapping_add(id / 4), id.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let child = id % 4 != 0;
+    let child = !id.is_multiple_of(4);
     let parent = child.then(|| (id / 4 * 4).wrapping_mul(0x9E37_79B9_7F4A_7C15).cast_signed());
     let user = random.one_in(20).then(|| format!("u{}", random.below(100_000)));
     let region = random.one_in(20).then(|| format!("r{}", random.below(4)));
@@ -301,62 +253,6 @@ fn rollups(connection: &mut Connection, model: &Model, say: &mut impl FnMut(&str
         transaction.commit()?;
     }
     Ok(())
-}
-
-/// What a row of rollups says.
-struct Cell {
-    calls: i64,
-    failed: i64,
-    total: i64,
-    min: i64,
-    max: i64,
-    blob: Vec<u8>,
-}
-
-impl Cell {
-    fn new(operation: u64, calls: u64, random: &mut Random) -> Cell {
-        // The first ones are called a hundred times as often as the last.
-        let calls = 1 + calls * 8 / (operation / 10 + 1) + random.below(4);
-        let mut histogram = Histogram::new();
-        let mut cell = Cell { calls: 0, failed: 0, total: 0, min: i64::MAX, max: 0, blob: Vec::new() };
-        for _ in 0..calls {
-            let duration = Model::duration(operation, random);
-            histogram.record(duration.unsigned_abs());
-            cell.calls += 1;
-            cell.failed += i64::from(Model::outcome(operation, random) == 1);
-            cell.total += duration;
-            cell.min = cell.min.min(duration);
-            cell.max = cell.max.max(duration);
-        }
-        cell.blob = blob(&histogram);
-        cell
-    }
-}
-
-/// A histogram as docs/schema.md describes it.
-fn blob(histogram: &Histogram) -> Vec<u8> {
-    let mut blob = vec![1];
-    let mut put = |mut number: u64| {
-        while number >= 0x80 {
-            blob.push(number.to_le_bytes().first().copied().unwrap_or(0) | 0x80);
-            number >>= 7;
-        }
-        blob.push(number.to_le_bytes().first().copied().unwrap_or(0));
-    };
-    let mut before = 0;
-    for (low, _, count) in histogram.buckets() {
-        let bucket = bucket(low);
-        put(bucket - before);
-        put(count);
-        before = bucket;
-    }
-    blob
-}
-
-/// The number of the bucket that begins there: 32 steps an octave.
-fn bucket(low: u64) -> u64 {
-    let shift = u64::from((low | 32).ilog2() - 5);
-    if low < 32 { low } else { (shift + 1) * 32 + (low >> shift) - 32 }
 }
 
 /// Two thousand groups of errors with their hours, and some samples.

@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -21,7 +21,7 @@ impl Random {
 
     /// One of 0 to `end`, without `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 32) * end >> 32
+        ((self.number() >> 32) * end) >> 32
     }
 
     /// Whether one of so many times came.
@@ -32,7 +32,7 @@ impl Random {
     /// From 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are a float's own")]
     pub fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// About the normal distribution of mean 0 and deviation 1: a sum of twelve uniform ones.
