@@ -148,8 +148,8 @@ fn durations_are_found_where_many_have_them_and_where_few_do() {
         )
         .unwrap();
     let history = file.history();
-    let (low, high) = (Duration::from_nanos(1_500_000), Duration::from_nanos(1_500_000));
-    let between = OperationFilter::new().min_duration(low).max_duration(high);
+    let exactly = Duration::from_micros(1_500);
+    let between = OperationFilter::new().min_duration(exactly).max_duration(exactly);
     for (filter, condition) in [
         (between.clone(), "true"),
         (between.clone().name("a.two"), "series_id = 2"),
