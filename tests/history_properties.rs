@@ -14,9 +14,10 @@ use proptest::prelude::*;
 
 const FIVE: Duration = Duration::from_secs(5);
 
-/// Records that are like each other in many ways, with ids that leave gaps over several blocks.
+/// Records that are like each other in many ways, with ids that leave gaps over several blocks and segments.
 fn records() -> impl Strategy<Value = Vec<Record>> {
-    let one = (1_i64..60, 1_i64..4, 1_i64..5, 0_i64..5, 0_i64..200, 0_u32..12, 0_i64..6, proptest::bool::ANY);
+    let gap = prop_oneof![30 => 1_i64..60, 1 => 30_000_i64..150_000];
+    let one = (gap, 1_i64..4, 1_i64..5, 0_i64..5, 0_i64..200, 0_u32..12, 0_i64..6, proptest::bool::ANY);
     proptest::collection::vec(one, 1..120).prop_map(|parts| {
         let mut id = 0;
         let record = |(gap, instance, series, outcome, late, magnitude, trace, field)| {
@@ -130,6 +131,51 @@ fn file_with(records: &[Record]) -> File {
     }
     file.sql.execute_batch("COMMIT").unwrap();
     file
+}
+
+/// Some segments have a duration nearly everywhere, others a few times or not at all.
+#[test]
+fn durations_are_found_where_many_have_them_and_where_few_do() {
+    let file = file_with(&[]);
+    file.sql
+        .execute_batch(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
+             INSERT INTO records (id, instance_id, series_id, outcome, started_at_ns, duration_ns, span_id, trace_id_high, polls,
+                items, bytes) SELECT i, 1, 1 + i % 4, (i % 101 = 0), i, CASE WHEN i / 65536 = 1 AND i % 3 > 0 THEN 1500000
+                WHEN i % 997 = 0 THEN 1500000 + i % 2 ELSE 1000000 + i % 1000 END, i, 1, 0, 0, 0 FROM n;
+             INSERT INTO record_blocks SELECT id >> 10, min(started_at_ns), max(started_at_ns), min(duration_ns),
+                max(duration_ns), 31, -1 FROM records GROUP BY 1",
+        )
+        .unwrap();
+    let history = file.history();
+    let exactly = Duration::from_micros(1_500);
+    let between = OperationFilter::new().min_duration(exactly).max_duration(exactly);
+    for (filter, condition) in [
+        (between.clone(), "true"),
+        (between.clone().name("a.two"), "series_id = 2"),
+        (between.clone().not_succeeded(), "outcome = 1"),
+        (between.name("b.one").outcome(Outcome::Failure), "series_id = 3 AND outcome = 1"),
+    ] {
+        let sql = format!("SELECT id FROM records WHERE duration_ns = 1500000 AND {condition} ORDER BY id");
+        let mut statement = file.sql.prepare(&sql).unwrap();
+        let mut expected: Vec<u64> = statement
+            .query_map([], |row| row.get::<_, i64>(0))
+            .unwrap()
+            .map(|id| id.unwrap().cast_unsigned())
+            .collect();
+        for order in [SortOrder::OldestFirst, SortOrder::NewestFirst] {
+            let mut page = PageRequest::new().limit(1_000).order(order);
+            let mut found = Vec::new();
+            loop {
+                let answer = history.operations(&filter, &page).unwrap();
+                found.extend(answer.entries.iter().map(|record| record.id));
+                let Some(next) = answer.next else { break };
+                page = page.after(next);
+            }
+            assert!(found == expected, "{condition}: {} of {}", found.len(), expected.len());
+            expected.reverse();
+        }
+    }
 }
 
 proptest! {

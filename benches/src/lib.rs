@@ -8,6 +8,7 @@
 //! - `snapshot`: what reading costs;
 //! - `states`: what a state machine costs;
 //! - `allocations`: what counting an allocation costs;
+//! - `sqlite`: what a history in a file costs, and how quickly it answers;
 //! - `memory`: what is held, and that it stays as it is.
 //!
 //! | module | owns |
@@ -15,6 +16,7 @@
 //! | [`contender`] | what is compared: the body that all track, and a named way of tracking it |
 //! | [`ours`], [`floor`], `peers` | the contenders: ours, the least that timing can cost, other libraries |
 //! | [`failing`] | contenders that meet an error each time |
+//! | [`history`] | histories in SQLite files: a large one to ask, and what writing costs |
 //! | [`rounds`] | how it is measured: threads, interleaved rounds, the minimum |
 //! | [`budgets`] | what ours may cost, as text beside the figures |
 //! | [`table`], [`markdown`] | how it is shown |
@@ -29,6 +31,7 @@ pub mod comparison;
 pub mod contender;
 pub mod failing;
 pub mod floor;
+pub mod history;
 pub mod machine;
 pub mod markdown;
 pub mod options;

@@ -9,9 +9,9 @@
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
 //! | `blob` | histograms as blobs |
 //! | `reader` | connections that read, and how long they may |
-//! | `read_operations`, `read_blocks`, `id_lists`, `grade` | individual records by filter: which indexes answer it |
+//! | `read_operations`, `read_blocks`, `id_lists`, `places`, `grade` | individual records by filter: which indexes answer it |
 //! | `read_records`, `read_series` | rows as records; which series and runs are meant |
-//! | `read_rollups`, `spans` | figures of a range; how it is made of steps |
+//! | `read_rollups`, `read_points`, `spans` | figures of a range; how it is made of steps |
 //! | `paging` | pages of tables that are sorted by a time and an id |
 //! | `read_errors`, `read_others`, `read_dashboard` | groups of errors; runs, transitions, jobs, queues; the first screen |
 //! | `audit`, `audit_chain`, `audit_verify`, `audit_remove`, `read_audit` | the audit trail: added to, hashed, checked, its old end removed, read |
@@ -47,6 +47,7 @@ mod operation_rows;
 pub(crate) mod operations;
 pub(crate) mod options;
 mod paging;
+mod places;
 #[cfg(test)]
 mod plans;
 mod presence;
@@ -56,6 +57,7 @@ mod read_dashboard;
 mod read_errors;
 mod read_operations;
 mod read_others;
+mod read_points;
 mod read_records;
 mod read_rollups;
 mod read_series;

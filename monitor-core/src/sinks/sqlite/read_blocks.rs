@@ -1,7 +1,7 @@
 //! Which blocks of 1,024 records may have what is asked for.
 
 use super::error::StoreError;
-use super::id_lists::{Place, id_of, place};
+use super::places::{Place, id_of, place};
 use super::read_operations::Wanted;
 use super::reader::Reading;
 use crate::model::SortOrder;
@@ -87,6 +87,17 @@ impl Blocks {
             block += step;
         }
         None
+    }
+
+    /// The first and the last place from there on that are in blocks which may have something.
+    pub(super) fn ends(&self, from: Place, order: SortOrder) -> Option<(Place, Place)> {
+        let first = self.skip(from, order)?;
+        let mut blocks = self.first..=self.last;
+        let last = match order {
+            SortOrder::NewestFirst => ends(blocks.find(|&block| self.may(block))?).0,
+            SortOrder::OldestFirst => ends(blocks.rfind(|&block| self.may(block))?).1,
+        };
+        Some((first, place(last, order)))
     }
 
     /// Places from there on that lie together in blocks which may have something, at most so many: the first and the

@@ -3,9 +3,9 @@
 //! Whatever is asked for, a page must come quickly, also when nothing fits. So:
 //!
 //! - `record_blocks` tells for each 1,024 records what cannot be in them: other blocks are never looked into.
-//! - Fields, traces and durations that few records have are read from their index at once.
-//! - Otherwise series with grade (outcome and class of duration), what did not succeed, fields and traces are merged and
-//!   intersected id by id (`id_lists`).
+//! - Fields and traces that few records have are read from their index at once.
+//! - Otherwise series with grade (outcome and class of duration), what did not succeed, durations that are rare, fields and
+//!   traces are merged and intersected id by id (`id_lists`).
 //! - Where nothing of that is asked for, or many series are, records are read in their order, block by block.
 
 use std::cell::Cell;
@@ -15,7 +15,8 @@ use rusqlite::{OptionalExtension, ToSql};
 
 use super::error::StoreError;
 use super::grade::{self, Grades};
-use super::id_lists::{Intersection, List, Place, Source, Union, id_of, place};
+use super::id_lists::{Intersection, List, Seeking, Source, Union, are_rare};
+use super::places::{Place, id_of, place};
 use super::read_blocks::{Blocks, RECORDS};
 use super::read_records::{Loader, Row};
 use super::read_series::{Runs, SeriesChoice, string_id};
@@ -152,6 +153,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, from: Place) -> Result<(), StoreError> {
+        let wanted = self.wanted;
         let (mut unions, fewest) = self.rare_properties()?;
         let many_series = self.wanted.series.as_ref().is_none_or(|series| series.len() > MANY_SERIES);
         let mut from = from;
@@ -163,8 +165,14 @@ impl Search<'_> {
                     None => return Ok(()),
                 }
             }
-            if let Some(union) = self.by_series_or_outcome()? {
+            let any = wanted.any_duration();
+            let rare = !any && are_rare(&self.seeking(), from, wanted.min_ns, wanted.max_ns)?;
+            // Where durations are found by their own index, looking at them in others as well only costs.
+            if let Some(union) = self.by_series_or_outcome(!rare)? {
                 unions.push(union);
+            }
+            if rare || !any && unions.is_empty() {
+                unions.push(self.one(Source::Durations { min: wanted.min_ns, max: wanted.max_ns }));
             }
         }
         if unions.is_empty() {
@@ -173,31 +181,35 @@ impl Search<'_> {
         self.intersect(unions, from)
     }
 
-    /// Fields, the trace, and durations that few have; and how many records the rarest of them has, as far as that is known.
+    fn seeking(&self) -> Seeking<'_> {
+        Seeking { reading: self.reading, order: self.order, blocks: self.blocks }
+    }
+
+    fn one(&self, source: Source) -> Union {
+        Union::new(vec![List::new(source, self.order)])
+    }
+
+    /// Fields and the trace; and how many records the rarest of them has, as far as that is known.
     fn rare_properties(&self) -> Result<(Vec<Union>, usize), StoreError> {
         let wanted = self.wanted;
         let mut unions = Vec::new();
         let mut fewest = usize::MAX;
-        let mut add = |few: Option<Vec<i64>>, otherwise: Option<Source>| match few {
+        let mut add = |few: Option<Vec<i64>>, otherwise: Source| match few {
             Some(ids) => {
                 fewest = fewest.min(ids.len());
                 unions.push(Union::new(vec![List::known(ids, self.order)]));
             }
-            None => unions.extend(otherwise.map(|source| Union::new(vec![List::new(source)]))),
+            None => unions.push(self.one(otherwise)),
         };
         if let Some(trace) = wanted.trace {
             let high = ((trace >> 64) as u64).cast_signed();
             let few = self.few("SELECT id FROM records WHERE trace_id_high = ?1", &[&high])?;
-            add(few, Some(Source::Trace { high }));
+            add(few, Source::Trace { high });
         }
         for &(key, value) in &wanted.fields {
             let few =
                 self.few("SELECT record_id FROM record_fields WHERE key_id = ?1 AND value = ?2", &[&key, &value])?;
-            add(few, Some(Source::Field { key, value: value.to_owned() }));
-        }
-        if !wanted.any_duration() {
-            let sql = "SELECT id FROM records INDEXED BY records_by_duration WHERE duration_ns BETWEEN ?1 AND ?2";
-            add(self.few(sql, &[&wanted.min_ns, &wanted.max_ns])?, None);
+            add(few, Source::Field { key, value: value.to_owned() });
         }
         Ok((unions, fewest))
     }
@@ -213,11 +225,12 @@ impl Search<'_> {
         Ok((ids.len() <= FEW).then_some(ids))
     }
 
-    /// Lists by series and grade, or of what did not succeed; `None` when neither is asked for.
-    fn by_series_or_outcome(&self) -> Result<Option<Union>, StoreError> {
+    /// Lists by series and grade, or of what did not succeed; `None` when neither is asked for. Without `exactly`, durations
+    /// are within their classes alone.
+    fn by_series_or_outcome(&self, exactly: bool) -> Result<Option<Union>, StoreError> {
         let wanted = self.wanted;
         let grades = Grades::new(wanted.outcomes, wanted.min_ns, wanted.max_ns);
-        let durations = |grade| grades.is_edge(grade).then_some((wanted.min_ns, wanted.max_ns));
+        let durations = |grade| (exactly && grades.is_edge(grade)).then_some((wanted.min_ns, wanted.max_ns));
         let mut lists = Vec::new();
         if let Some(series) = &wanted.series {
             for &series in series {
@@ -233,7 +246,7 @@ impl Search<'_> {
                     let Some(found) = next(grade)? else { break };
                     if grades.has(found) {
                         let durations = durations(found);
-                        lists.push(List::new(Source::Grade { series, grade: found, durations }));
+                        lists.push(List::new(Source::Grade { series, grade: found, durations }, self.order));
                     }
                     from = grades.next(found + 1);
                 }
@@ -243,7 +256,7 @@ impl Search<'_> {
         } else {
             let mut from = grades.next(0);
             while let Some(grade) = from {
-                lists.push(List::new(Source::NotSucceeded { grade, durations: durations(grade) }));
+                lists.push(List::new(Source::NotSucceeded { grade, durations: durations(grade) }, self.order));
                 from = grades.next(grade + 1);
             }
         }
@@ -253,10 +266,9 @@ impl Search<'_> {
     fn intersect(&mut self, unions: Vec<Union>, from: Place) -> Result<(), StoreError> {
         let mut ids = Intersection::new(unions);
         let mut at = from;
-        let (blocks, order) = (self.blocks, self.order);
         while self.found.len() < self.enough {
-            let Some(place) = ids.seek(self.reading, order, at, |place| blocks.skip(place, order))? else { break };
-            self.look_at(id_of(place, order))?;
+            let Some(place) = ids.seek(&self.seeking(), at)? else { break };
+            self.look_at(id_of(place, self.order))?;
             at = place.saturating_add(1);
         }
         Ok(())

@@ -1,54 +1,75 @@
-//! Figures from rollups: of a range as a whole, of each operation, step by step.
+//! Figures from rollups: of a range as a whole, and of each operation.
 //!
 //! At every commit the rows of the coarser steps and the open rows of ten seconds are together everything. So a range is
 //! made of the coarsest steps that fit into it, finer ones at its edges, and the open rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, ToSql};
 
 use super::blob;
 use super::error::StoreError;
-use super::read_records::{count, ns};
+use super::read_records::count;
 use super::read_series::{Runs, SeriesChoice, SeriesName, series_name};
 use super::reader::Reading;
 use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS, down, edge_of, spans};
 use crate::model::units::from_unix_ns;
 use crate::model::{
-    Figure, Figures, HistoryFigures, HistorySummary, Identity, Labels, OperationStats, Selection, Series, SeriesPoint,
-    TimeRange, Totals, by_kind, sort_by_total_time,
+    Figures, HistoryFigures, HistorySummary, Identity, Labels, OperationStats, Selection, TimeRange, Totals, by_kind,
+    sort_by_total_time,
 };
 
 /// From so many series on, all rows of a time are read and the others passed over.
 const FEW_SERIES: usize = 16;
 
-/// From so many series on, they are not written down in a statement.
-const MANY_SERIES: usize = 2_000;
+/// From so many series or runs on, they are not written down in a statement.
+const MANY: usize = 2_000;
 
-const COLUMNS: &str = "series_id, instance_id, start_ns, started, succeeded, failed, panicked, cancelled, items, bytes,
+pub(super) const COLUMNS: &str =
+    "series_id, instance_id, start_ns, started, succeeded, failed, panicked, cancelled, items, bytes,
     allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns, durations";
 
 /// What is selected, in the terms of the table.
-struct Chosen {
+pub(super) struct Chosen {
     series: Option<Vec<i64>>,
     set: HashSet<i64>,
     runs: Option<Runs>,
 }
 
 impl Chosen {
-    fn find(reading: &Reading<'_>, selection: &Selection) -> Result<Chosen, StoreError> {
+    pub(super) fn find(reading: &Reading<'_>, selection: &Selection) -> Result<Chosen, StoreError> {
         let series = SeriesChoice::from(selection).find(reading)?;
         let set = series.iter().flatten().copied().collect();
         let runs = Runs::find(reading, selection.run.as_deref(), selection.service.as_deref())?;
         Ok(Chosen { series, set, runs })
     }
 
-    /// Whether SQL alone can tell which rows are meant, and there are many.
-    fn may_be_added_up(&self) -> bool {
-        self.runs.is_none()
-            && self.series.as_ref().is_none_or(|series| (FEW_SERIES..MANY_SERIES).contains(&series.len()))
+    fn is_nothing(&self) -> bool {
+        self.series.as_ref().is_some_and(Vec::is_empty) || self.runs.as_ref().is_some_and(|runs| runs.ids.is_empty())
+    }
+
+    pub(super) fn are_few(&self) -> bool {
+        self.series.as_ref().is_some_and(|series| series.len() < FEW_SERIES)
+    }
+
+    /// Conditions after that of the time that leave the rows which are meant; `None` when they would be too long.
+    pub(super) fn conditions(&self) -> Option<String> {
+        let mut conditions = String::new();
+        let series = self.series.as_ref();
+        let runs = self.runs.as_ref().map(|runs| &runs.ids);
+        for (column, ids) in [("series_id", series), ("instance_id", runs)] {
+            let Some(ids) = ids else { continue };
+            if ids.len() >= MANY {
+                return None;
+            }
+            let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+            // With a sign it is no reason to choose an index.
+            let _ = write!(conditions, " AND +{column} IN ({})", ids.join(","));
+        }
+        Some(conditions)
     }
 
     fn has(&self, series: i64, run: i64) -> bool {
@@ -110,34 +131,8 @@ impl Covered {
     }
 }
 
-/// Columns that add up what a figure of all operations needs, those of each beginning together; `None` if it needs more.
-///
-/// SQLite adds up several times as fast as rows can be handed over. It does so as floats, which hold any sum without an
-/// error; what comes of it is a float anyway.
-fn added_up(figure: Figure) -> Option<String> {
-    let needed: &[&str] = match figure {
-        Figure::Calls | Figure::Failures | Figure::FailureRate => &[],
-        Figure::Items => &["items"],
-        Figure::Bytes => &["bytes"],
-        Figure::BusyTime => &["busy_ns"],
-        Figure::SelfTime => &["self_ns"],
-        Figure::Max => &["max_ns"],
-        Figure::Mean | Figure::Percentile(_) => return None,
-    };
-    let outcomes = ["succeeded", "failed", "panicked", "cancelled"];
-    let column = |name: &str| match name {
-        "series_id" | "instance_id" => "0".to_owned(),
-        "start_ns" => name.to_owned(),
-        "max_ns" if needed.contains(&name) => "max(max_ns)".to_owned(),
-        "min_ns" | "max_ns" | "durations" => "NULL".to_owned(),
-        _ if needed.contains(&name) || outcomes.contains(&name) => format!("CAST(total({name}) AS INTEGER)"),
-        _ => "0".to_owned(),
-    };
-    Some(COLUMNS.split(',').map(|name| column(name.trim())).collect::<Vec<_>>().join(", "))
-}
-
-/// Rows of a span: with the index that suits, each that is chosen given to `take` with its beginning.
-fn rows(
+/// Rows of a span: with the index that suits, each that is chosen given to `take` with its series and its beginning.
+pub(super) fn rows(
     reading: &Reading<'_>,
     chosen: &Chosen,
     span: Span,
@@ -146,8 +141,8 @@ fn rows(
     rows_of(reading, chosen, span, COLUMNS, "", take)
 }
 
-/// The same with columns that stand for those, and with what comes after the time in the statement.
-fn rows_of(
+/// The same with columns that stand for those, and with what comes after the conditions in the statement.
+pub(super) fn rows_of(
     reading: &Reading<'_>,
     chosen: &Chosen,
     span: Span,
@@ -155,23 +150,29 @@ fn rows_of(
     grouped: &str,
     mut take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    if chosen.is_nothing() {
+        return Ok(());
+    }
+    let conditions = chosen.conditions();
+    let told = conditions.is_some();
+    let conditions = conditions.unwrap_or_default();
     let mut read = |sql: &str, parameters: &[&dyn ToSql]| -> Result<(), StoreError> {
         reading.check_deadline()?;
         let mut statement = reading.prepare(sql)?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {
-            let (series, run) = (row.get(0)?, row.get(1)?);
-            if chosen.has(series, run) {
+            let series = row.get(0)?;
+            if told || chosen.has(series, row.get(1)?) {
                 take(series, row.get(2)?, row)?;
             }
         }
         Ok(())
     };
     match &chosen.series {
-        Some(few) if few.len() < FEW_SERIES => {
+        Some(few) if chosen.are_few() => {
             let sql = format!(
                 "SELECT {columns} FROM rollups INDEXED BY rollups_by_series
-                 WHERE series_id = ?1 AND step_s = ?2 AND start_ns >= ?3 AND start_ns < ?4{grouped}"
+                 WHERE series_id = ?1 AND step_s = ?2 AND start_ns >= ?3 AND start_ns < ?4{conditions}{grouped}"
             );
             for series in few {
                 read(&sql, &[series, &span.step_s, &span.since_ns, &span.until_ns])?;
@@ -179,7 +180,7 @@ fn rows_of(
         }
         _ => {
             let sql = format!(
-                "SELECT {columns} FROM rollups WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{grouped}"
+                "SELECT {columns} FROM rollups WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}{grouped}"
             );
             read(&sql, &[&span.step_s, &span.since_ns, &span.until_ns])?;
         }
@@ -187,22 +188,30 @@ fn rows_of(
     if span.step_s > FINEST {
         let sql = format!(
             "SELECT {columns} FROM rollups INDEXED BY rollups_open
-             WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{grouped}"
+             WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}{grouped}"
         );
         read(&sql, &[&span.since_ns, &span.until_ns, &FINEST])?;
     }
     Ok(())
 }
 
-fn add(totals: &mut Totals, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
+/// Adds a row of [`COLUMNS`].
+fn add(totals: &mut Totals, sum: &mut blob::Sum, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
     add_sums(totals, row)?;
-    let durations = blob::decode(row.get_ref(18)?.as_blob().unwrap_or_default())?;
-    totals.histogram.merge(&durations);
-    Ok(())
+    sum.add(row.get_ref(18)?.as_blob().unwrap_or_default())
+}
+
+pub(super) fn add_extremes(totals: &mut Totals, min_ns: Option<i64>, max_ns: Option<i64>) {
+    if let Some(min) = min_ns {
+        totals.min_ns = totals.min_ns.min(count(min));
+    }
+    if let Some(max) = max_ns {
+        totals.max_ns = totals.max_ns.max(count(max));
+    }
 }
 
 /// Everything but the histogram.
-fn add_sums(totals: &mut Totals, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
+pub(super) fn add_sums(totals: &mut Totals, row: &rusqlite::Row<'_>) -> Result<(), StoreError> {
     let sum = |into: &mut u64, column: usize| -> Result<(), StoreError> {
         *into = into.saturating_add(count(row.get(column)?));
         Ok(())
@@ -220,20 +229,21 @@ fn add_sums(totals: &mut Totals, row: &rusqlite::Row<'_>) -> Result<(), StoreErr
     sum(&mut totals.total_ns, 13)?;
     totals.self_ns = totals.self_ns.saturating_add(row.get(14)?);
     sum(&mut totals.busy_ns, 15)?;
-    if let Some(min) = row.get::<_, Option<i64>>(16)? {
-        totals.min_ns = totals.min_ns.min(count(min));
-    }
-    if let Some(max) = row.get::<_, Option<i64>>(17)? {
-        totals.max_ns = totals.max_ns.max(count(max));
-    }
+    add_extremes(totals, row.get(16)?, row.get(17)?);
     Ok(())
 }
 
 /// The totals of each series in a range.
 fn by_series(reading: &Reading<'_>, chosen: &Chosen, covered: &Covered) -> Result<HashMap<i64, Totals>, StoreError> {
     let mut totals: HashMap<i64, Totals> = HashMap::new();
+    let mut sum = blob::Sum::new();
     for span in spans(covered.since_ns, covered.until_ns, covered.edge_s) {
-        rows(reading, chosen, span, |series, _, row| add(totals.entry(series).or_default(), row))?;
+        rows(reading, chosen, span, |series, _, row| {
+            let totals = totals.entry(series).or_default();
+            add(totals, &mut sum, row)?;
+            sum.move_to(&mut totals.histogram);
+            Ok(())
+        })?;
     }
     Ok(totals)
 }
@@ -243,11 +253,13 @@ pub(super) fn figures(reading: &Reading<'_>, selection: &Selection) -> Result<Hi
         return Ok(HistoryFigures { covered: selection.range, figures: Figures::default() });
     };
     let chosen = Chosen::find(reading, selection)?;
-    let mut sum = Totals::default();
+    let mut totals = Totals::default();
+    let mut sum = blob::Sum::new();
     for span in spans(covered.since_ns, covered.until_ns, covered.edge_s) {
-        rows(reading, &chosen, span, |_, _, row| add(&mut sum, row))?;
+        rows(reading, &chosen, span, |_, _, row| add(&mut totals, &mut sum, row))?;
     }
-    Ok(HistoryFigures { covered: covered.told, figures: Figures::new(sum, covered.window()) })
+    sum.move_to(&mut totals.histogram);
+    Ok(HistoryFigures { covered: covered.told, figures: Figures::new(totals, covered.window()) })
 }
 
 pub(super) fn summary(reading: &Reading<'_>, selection: &Selection, limit: u32) -> Result<HistorySummary, StoreError> {
@@ -303,66 +315,4 @@ fn operation(
     }
     let series = parts.into_iter().map(|(labels, totals)| OperationStats::new(identity(labels), totals, window));
     OperationStats::new(identity(Labels::new()), sum, window).with_series(series.collect())
-}
-
-pub(super) fn series(
-    reading: &Reading<'_>,
-    selection: &Selection,
-    figure: Figure,
-    step_s: i64,
-    since_ns: i64,
-    until_ns: i64,
-) -> Result<Series, StoreError> {
-    let mut chosen = Chosen::find(reading, selection)?;
-    let step_ns = step_s * SECOND;
-    let first = since_ns.div_euclid(step_ns);
-    let last = until_ns.saturating_sub(1).div_euclid(step_ns);
-    // The coarsest steps of which whole ones make a point: they are kept longest, too.
-    let tier = TIERS.into_iter().find(|tier| step_s % tier == 0).unwrap_or(FINEST);
-    let span = Span {
-        step_s: tier,
-        since_ns: first.saturating_mul(step_ns),
-        until_ns: last.saturating_add(1).saturating_mul(step_ns),
-    };
-    let points = usize::try_from(last - first + 1).unwrap_or(0);
-    let mut totals = vec![None; points];
-    let with_histogram = figure.needs_histogram();
-    let mut take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
-        let at = usize::try_from(start_ns.div_euclid(step_ns) - first).unwrap_or(usize::MAX);
-        let Some(totals) = totals.get_mut(at) else { return Ok(()) };
-        let totals = totals.get_or_insert_with(Totals::default);
-        if with_histogram { add(totals, row) } else { add_sums(totals, row) }
-    };
-    match added_up(figure).filter(|_| chosen.may_be_added_up()) {
-        Some(columns) => {
-            let these = chosen.series.take().map(|series| {
-                let ids: Vec<_> = series.iter().map(i64::to_string).collect();
-                format!(" AND series_id IN ({})", ids.join(","))
-            });
-            let grouped = format!("{} GROUP BY start_ns", these.unwrap_or_default());
-            rows_of(reading, &chosen, span, &columns, &grouped, &mut take)?;
-        }
-        None => rows(reading, &chosen, span, &mut take)?,
-    }
-    let window = Duration::from_nanos(step_ns.unsigned_abs());
-    // What is not known is not 0.
-    let kept_since = figures_kept_since(|sql| reading.prepare(sql))?;
-    let kept_since_ns =
-        TIERS.iter().zip(kept_since).find(|&(&step_s, _)| step_s == tier).map_or(i64::MIN, |(_, ns)| ns);
-    let value = |totals: Totals| {
-        let max = ns(i64::try_from(totals.max_ns).unwrap_or(i64::MAX));
-        let figures = Figures::new(totals, window);
-        if with_histogram {
-            return figure.of(&figures);
-        }
-        let finished = figures.finished();
-        let counts = [finished, finished - figures.succeeded, figures.items, figures.bytes];
-        figure.of_sums(counts, [figures.busy_time, figures.self_time, max])
-    };
-    let starts = (first..).map(|at| at.saturating_mul(step_ns));
-    let points = starts.zip(totals).map(|(start_ns, totals)| {
-        let value = if start_ns < kept_since_ns { None } else { value(totals.unwrap_or_default()) };
-        SeriesPoint { start: from_unix_ns(start_ns), value }
-    });
-    Ok(Series { figure, step: window, points: points.collect() })
 }

@@ -15,7 +15,9 @@ use rusqlite::{CachedStatement, Connection};
 use super::connection::open_to_read;
 use super::error::StoreError;
 use super::link::Link;
-use super::{audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_rollups};
+use super::{
+    audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_points, read_rollups,
+};
 use crate::model::{
     AuditEntry, AuditFilter, AuditHead, AuditReport, DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint,
     HistoryFigures, HistorySummary, OperationFilter, OperationStatus, Page, PageRequest, ProgressFilter, QueueSample,
@@ -266,7 +268,7 @@ impl History for SqliteHistory {
         let now = crate::model::units::unix_ns(std::time::SystemTime::now());
         let until = if selection.range.until.is_some() { until } else { now.max(since.saturating_add(1)) };
         let step_s = checks::step(step, since, until)?;
-        self.ask(deadline, |reading| read_rollups::series(reading, selection, figure, step_s, since, until))
+        self.ask(deadline, |reading| read_points::series(reading, selection, figure, step_s, since, until))
     }
 
     fn figures(&self, selection: &Selection, deadline: Duration) -> Result<HistoryFigures, HistoryError> {

@@ -107,7 +107,8 @@ CREATE TABLE records (
         ELSE 23 END) VIRTUAL
 ) STRICT;
 CREATE INDEX records_by_series ON records (series_id, grade);
-CREATE INDEX records_by_duration ON records (duration_ns);
+-- Segments of 65,536 ids, so that what is written at a time stays together, and what is found is not far apart.
+CREATE INDEX records_by_duration ON records (id >> 16, duration_ns);
 CREATE INDEX records_by_trace ON records (trace_id_high);
 CREATE INDEX records_not_succeeded ON records (grade) WHERE outcome <> 0;
 
