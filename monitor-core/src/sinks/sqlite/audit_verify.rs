@@ -9,7 +9,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::audit_chain::{self, BOUNDED_COLUMNS, Hash, Head, NOTHING, StoredRow};
 use super::error::StoreError;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::{AuditFault, AuditHead, AuditReport};
 
 /// Faults that are named; what is over is counted.

@@ -12,7 +12,7 @@ use rusqlite::Statement;
 use super::error::StoreError;
 use super::places::{Place, id_of, place};
 use super::read_blocks::Blocks;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::SortOrder;
 
 /// Ids read at once from a list that is read through.

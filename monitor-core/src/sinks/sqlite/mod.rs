@@ -8,7 +8,7 @@
 //! | `error` | what goes wrong, and what helps |
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
 //! | `blob` | histograms as blobs |
-//! | `reader` | connections that read, and how long they may |
+//! | `reader`, `reading` | connections that read, and how long they may; one question being answered |
 //! | `read_operations`, `read_blocks`, `id_lists`, `places`, `grade` | individual records by filter: which indexes answer it |
 //! | `read_records`, `read_series` | rows as records; which series and runs are meant |
 //! | `read_rollups`, `read_points`, `spans` | figures of a range; how it is made of steps |
@@ -62,6 +62,7 @@ mod read_records;
 mod read_rollups;
 mod read_series;
 pub(crate) mod reader;
+mod reading;
 mod recovery;
 mod retention;
 mod session;

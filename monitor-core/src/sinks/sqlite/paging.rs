@@ -5,7 +5,7 @@ use std::fmt::Write;
 use rusqlite::{Row, ToSql};
 
 use super::error::StoreError;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::{Page, PageKey, PageRequest, SortOrder};
 
 /// What is read: `sql` begins with `SELECT` and the two columns that it is sorted by, and ends in a condition.

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use super::audit_chain::{self, BOUNDED_COLUMNS};
 use super::error::StoreError;
 use super::paging::Listing;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::units::from_unix_ns;
 use crate::model::{AuditEntry, AuditFilter, Page, PageRequest};
 

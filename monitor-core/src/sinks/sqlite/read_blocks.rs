@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::places::{Place, id_of, place};
 use super::read_operations::Wanted;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::SortOrder;
 
 /// Bits of an id inside of its block.

@@ -8,7 +8,7 @@ use super::read_errors::{Counts, severity};
 use super::read_others::{as_of_ns, progress};
 use super::read_records::{count, ns};
 use super::read_rollups;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::units::{from_unix_ns, to_f64};
 use crate::model::{
     DashboardErrors, DashboardJob, DashboardOperation, DashboardQueue, DashboardSummary, PageRequest, ProgressFilter,

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::paging::Listing;
 use super::read_others::as_of_ns;
 use super::read_records::{count, trace_number};
-use super::reader::Reading;
+use super::reading::Reading;
 use super::spans::down;
 use crate::model::units::{from_unix_ns, to_f64};
 use crate::model::{

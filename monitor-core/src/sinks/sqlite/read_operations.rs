@@ -20,7 +20,7 @@ use super::places::{Place, id_of, place};
 use super::read_blocks::{Blocks, RECORDS};
 use super::read_records::{Loader, Row};
 use super::read_series::{Runs, SeriesChoice, string_id};
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::units::to_ns;
 use crate::model::{OperationFilter, Outcome, Page, PageKey, PageRequest, SortOrder, StoredRecord};
 

@@ -7,7 +7,7 @@ use super::operation_rows;
 use super::paging::Listing;
 use super::read_records::{count, ns};
 use super::read_series::{RUN, STRING, Texts, string_id};
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::units::from_unix_ns;
 use crate::model::{
     Instance, MachineTransition, OperationStatus, Page, PageRequest, ProgressFilter, ProgressState, ProgressStats,

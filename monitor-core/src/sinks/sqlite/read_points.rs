@@ -6,7 +6,7 @@ use super::blob;
 use super::error::StoreError;
 use super::read_records::{count, ns};
 use super::read_rollups::{COLUMNS, Chosen, add_extremes, add_sums, rows, rows_of};
-use super::reader::Reading;
+use super::reading::Reading;
 use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS};
 use crate::model::units::from_unix_ns;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::error::StoreError;
 use super::grade;
 use super::read_series::{RUN, STRING, SeriesName, Texts, series_name};
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::units::from_unix_ns;
 use crate::model::{ByIdDetail, ErrorText, FieldValue, OperationRecord, Outcome, SpanId, StoredRecord, TraceId};
 

@@ -13,7 +13,7 @@ use super::blob;
 use super::error::StoreError;
 use super::read_records::count;
 use super::read_series::{Runs, SeriesChoice, SeriesName, series_name};
-use super::reader::Reading;
+use super::reading::Reading;
 use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS, down, edge_of, spans};
 use crate::model::units::from_unix_ns;

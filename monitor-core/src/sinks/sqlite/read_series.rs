@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::ToSql;
 
 use super::error::StoreError;
-use super::reader::Reading;
+use super::reading::Reading;
 use crate::model::{Labels, OperationFilter, Selection};
 
 /// Words by which series are chosen.

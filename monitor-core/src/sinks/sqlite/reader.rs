@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection};
 
 use super::connection::open_to_read;
 use super::error::StoreError;
 use super::link::Link;
+use super::reading::Reading;
 use super::{
     audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_points, read_rollups,
 };
@@ -141,40 +141,12 @@ fn answer<T>(
     connection.progress_handler(STEPS_PER_LOOK, Some(move || Instant::now() >= until))?;
     let answer = (|| {
         let transaction = connection.transaction()?;
-        let answer = question(&Reading { connection: &transaction, until })?;
+        let answer = question(&Reading::new(&transaction, until))?;
         drop(transaction);
         Ok(answer)
     })();
     connection.progress_handler(0, None::<fn() -> bool>)?;
     answer
-}
-
-/// One question being answered.
-pub(super) struct Reading<'a> {
-    connection: &'a Connection,
-    until: Instant,
-}
-
-impl<'a> Reading<'a> {
-    pub(super) fn connection(&self) -> &'a Connection {
-        self.connection
-    }
-
-    /// A statement of which there are few, so that it is compiled once for a connection.
-    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
-        #[cfg(test)]
-        super::plans::note(self.connection, sql);
-        Ok(self.connection.prepare_cached(sql)?)
-    }
-
-    /// Fails past the deadline: between statements the progress handler is not asked.
-    pub(super) fn check_deadline(&self) -> Result<(), StoreError> {
-        if Instant::now() < self.until {
-            return Ok(());
-        }
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
-        Err(rusqlite::Error::SqliteFailure(code, None).into())
-    }
 }
 
 impl Pool {
