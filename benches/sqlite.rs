@@ -177,11 +177,11 @@ fn asked(groups: &[Group], file: &HistoryFile, report: &mut Report) {
             rows.push((name.to_owned(), format!("{:.1} / {:.1} / {:.1} ms", ms(*median), ms(*worst), ms(*first))));
         }
     }
-    let thousands = file.records / 1_000;
+    let millions = format!("{:.1} million", f64::from(u32::try_from(file.records).unwrap_or(u32::MAX)) / 1e6);
     rows.insert(
         0,
         (
-            format!("(a file of {thousands},000 records and 30 days of rollups of {} operations)", file::OPERATIONS),
+            format!("(a file of {millions} records and 30 days of rollups of {} operations)", file::OPERATIONS),
             String::new(),
         ),
     );
