@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
 #![allow(dead_code, reason = "no suite uses all of it")]
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -28,6 +30,8 @@ pub(crate) fn at(ns: i64) -> SystemTime {
 pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) sql: Connection,
+    /// Durations of all series together by step and beginning.
+    all: RefCell<BTreeMap<(i64, i64), Histogram>>,
 }
 
 /// A record with what a test does not care about.
@@ -69,7 +73,7 @@ impl File {
         sql.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").unwrap();
         sql.execute_batch(SCHEMA).unwrap();
         sql.execute_batch("PRAGMA application_id = 0x4D6F4E69; PRAGMA user_version = 1").unwrap();
-        File { path, sql }
+        File { path, sql, all: RefCell::default() }
     }
 
     pub(crate) fn history(&self) -> SqliteHistory {
@@ -148,6 +152,28 @@ impl File {
             blob(&histogram)
         ];
         self.sql.prepare_cached(sql).unwrap().execute(parameters).unwrap();
+        if step_s > 10 {
+            self.add_to_all(step_s, start_ns, &histogram, total.cast_signed(), of(min), of(max));
+        }
+    }
+
+    /// The same in the sum of all series, as a writer does it.
+    fn add_to_all(
+        &self,
+        step_s: i64,
+        start_ns: i64,
+        histogram: &Histogram,
+        total: i64,
+        min: Option<i64>,
+        max: Option<i64>,
+    ) {
+        let mut all = self.all.borrow_mut();
+        let sum = all.entry((step_s, start_ns)).or_default();
+        sum.merge(histogram);
+        let sql = "INSERT INTO durations_of_all VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
+            total_ns = total_ns + ?3, min_ns = coalesce(min(min_ns, ?4), min_ns, ?4),
+            max_ns = coalesce(max(max_ns, ?5), max_ns, ?5), durations = ?6";
+        self.sql.prepare_cached(sql).unwrap().execute((step_s, start_ns, total, min, max, blob(sum))).unwrap();
     }
 }
 

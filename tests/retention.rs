@@ -297,6 +297,15 @@ proptest! {
                 let calls = 2.0 * events.iter().filter(within).count() as f64;
                 prop_assert!(point.value.is_none_or(|value| (value - calls).abs() < 0.5), "{point:?} of {calls}");
             }
+            // Percentiles of all together are read from sums of their own.
+            let slow = Figure::Percentile(0.9);
+            for point in history.series(&selection, slow, step, LONG).unwrap().points {
+                let hour = TimeRange::since(point.start).until(point.start + step);
+                let figures = history.figures(&Selection::new(hour), LONG).unwrap();
+                if point.value.is_some() && figures.covered == hour {
+                    prop_assert_eq!(point.value, slow.of(&figures.figures), "{:?}", hour);
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use monitor_core::{Fingerprint, Monitor};
 use rusqlite::{Connection, Statement, params};
 
-use super::model::{Cell, Model};
+use super::model::{Cell, Model, OPERATIONS};
 use super::random::Random;
 use crate::BenchResult;
 
@@ -22,9 +22,6 @@ const GENERATOR: u32 = 5;
 
 /// Says how many records, in place of ten million, or 200,000 in the short form.
 pub const RECORDS: &str = "BENCH_RECORDS";
-
-/// Operations, by name `part<n / 40>.op<n>`; every tenth never fails.
-pub const OPERATIONS: u64 = 200;
 
 /// Days of history.
 pub const DAYS: i64 = 30;
@@ -239,14 +236,21 @@ fn rollups(connection: &mut Connection, model: &Model, say: &mut impl FnMut(&str
                  cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns,
                  durations) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5 - ?6, ?6, 0, 0, ?5, 0, 0, 0, 0, ?7, ?7, 0, ?8, ?9, ?10)",
             )?;
+            let mut together =
+                transaction.prepare("INSERT INTO durations_of_all VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
             let first = END_NS - days * DAY;
             for step in 0..days * 86_400 / step_s {
                 let start = first + step * step_s * SECOND;
                 let run = (start - BEGIN_NS) / DAY + 1;
+                let mut all = Cell::none();
                 for (series, cells) in (1_i64..).zip(&blobs) {
                     let Some(cell) = cells.get(usize::try_from(random.below(16))?) else { continue };
-                    let Cell { calls, failed, total, min, max, blob } = cell;
+                    all.merge(cell);
+                    let Cell { calls, failed, total, min, max, blob, .. } = cell;
                     insert.execute(params![step_s, start, series, run, calls, failed, total, min, max, blob])?;
+                }
+                if step_s > 10 {
+                    together.execute(params![step_s, start, run, all.total, all.min, all.max, all.encoded()])?;
                 }
             }
         }

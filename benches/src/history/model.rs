@@ -2,8 +2,10 @@
 
 use monitor_core::Histogram;
 
-use super::file::OPERATIONS;
 use super::random::Random;
+
+/// Operations, by name `part<n / 40>.op<n>`; every tenth never fails.
+pub(super) const OPERATIONS: u64 = 200;
 
 /// How operations behave.
 pub(super) struct Model {
@@ -61,25 +63,42 @@ pub(super) struct Cell {
     pub(super) min: i64,
     pub(super) max: i64,
     pub(super) blob: Vec<u8>,
+    histogram: Histogram,
 }
 
 impl Cell {
     pub(super) fn new(operation: u64, calls: u64, random: &mut Random) -> Cell {
         // The first ones are called a hundred times as often as the last.
         let calls = 1 + calls * 8 / (operation / 10 + 1) + random.below(4);
-        let mut histogram = Histogram::new();
-        let mut cell = Cell { calls: 0, failed: 0, total: 0, min: i64::MAX, max: 0, blob: Vec::new() };
+        let mut cell = Cell::none();
         for _ in 0..calls {
             let duration = Model::duration(operation, random);
-            histogram.record(duration.unsigned_abs());
+            cell.histogram.record(duration.unsigned_abs());
             cell.calls += 1;
             cell.failed += i64::from(Model::outcome(operation, random) == 1);
             cell.total += duration;
             cell.min = cell.min.min(duration);
             cell.max = cell.max.max(duration);
         }
-        cell.blob = blob(&histogram);
+        cell.blob = cell.encoded();
         cell
+    }
+
+    /// Nothing that happened.
+    pub(super) fn none() -> Cell {
+        let (blob, histogram) = (Vec::new(), Histogram::new());
+        Cell { calls: 0, failed: 0, total: 0, min: i64::MAX, max: 0, blob, histogram }
+    }
+
+    pub(super) fn merge(&mut self, other: &Cell) {
+        self.total += other.total;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.histogram.merge(&other.histogram);
+    }
+
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        blob(&self.histogram)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::blob;
 use super::error::StoreError;
 use super::read_records::{count, ns};
-use super::read_rollups::{COLUMNS, Chosen, add_extremes, add_sums, rows, rows_of};
+use super::read_rollups::{COLUMNS, Chosen, add_extremes, add_sums, rows, rows_of, rows_together};
 use super::reading::Reading;
 use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS};
@@ -86,6 +86,9 @@ pub(super) fn series(
     };
     let added_up = added_up(figure).filter(|_| !chosen.are_few() && chosen.conditions().is_some());
     match added_up {
+        _ if with_histogram && chosen.has_every_series() && tier > FINEST => {
+            rows_together(reading, &chosen, span, take)?;
+        }
         _ if with_histogram => rows_of(reading, &chosen, span, HISTOGRAM_COLUMNS, "", take)?,
         Some(columns) => rows_of(reading, &chosen, span, &columns, " GROUP BY start_ns", take)?,
         None => rows(reading, &chosen, span, take)?,

@@ -55,6 +55,11 @@ impl Chosen {
         self.series.as_ref().is_some_and(|series| series.len() < FEW_SERIES)
     }
 
+    /// Whether all series are meant.
+    pub(super) fn has_every_series(&self) -> bool {
+        self.series.is_none()
+    }
+
     /// Conditions after that of the time that leave the rows which are meant; `None` when they would be too long.
     pub(super) fn conditions(&self) -> Option<String> {
         let mut conditions = String::new();
@@ -153,21 +158,8 @@ pub(super) fn rows_of(
     if chosen.is_nothing() {
         return Ok(());
     }
-    let conditions = chosen.conditions();
-    let told = conditions.is_some();
-    let conditions = conditions.unwrap_or_default();
-    let mut read = |sql: &str, parameters: &[&dyn ToSql]| -> Result<(), StoreError> {
-        reading.check_deadline()?;
-        let mut statement = reading.prepare(sql)?;
-        let mut rows = statement.query(parameters)?;
-        while let Some(row) = rows.next()? {
-            let series = row.get(0)?;
-            if told || chosen.has(series, row.get(1)?) {
-                take(series, row.get(2)?, row)?;
-            }
-        }
-        Ok(())
-    };
+    let conditions = chosen.conditions().unwrap_or_default();
+    let mut read = |sql: &str, parameters: &[&dyn ToSql]| read(reading, chosen, sql, parameters, &mut take);
     match &chosen.series {
         Some(few) if chosen.are_few() => {
             let sql = format!(
@@ -191,6 +183,52 @@ pub(super) fn rows_of(
              WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}{grouped}"
         );
         read(&sql, &[&span.since_ns, &span.until_ns, &FINEST])?;
+    }
+    Ok(())
+}
+
+/// The durations of all series together, in columns of `durations_of_all`: what is in longer steps from there, and what is
+/// not yet from the rows of each series.
+pub(super) fn rows_together(
+    reading: &Reading<'_>,
+    chosen: &Chosen,
+    span: Span,
+    mut take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if chosen.is_nothing() {
+        return Ok(());
+    }
+    let conditions = chosen.conditions().unwrap_or_default();
+    let columns = "instance_id, start_ns, total_ns, min_ns, max_ns, durations";
+    let sql = format!(
+        "SELECT 0, {columns} FROM durations_of_all
+         WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}"
+    );
+    read(reading, chosen, &sql, &[&span.step_s, &span.since_ns, &span.until_ns], &mut take)?;
+    let sql = format!(
+        "SELECT series_id, {columns} FROM rollups INDEXED BY rollups_open
+         WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}"
+    );
+    read(reading, chosen, &sql, &[&span.since_ns, &span.until_ns, &FINEST], &mut take)
+}
+
+/// Has each row taken that is meant, with its series and its beginning.
+fn read(
+    reading: &Reading<'_>,
+    chosen: &Chosen,
+    sql: &str,
+    parameters: &[&dyn ToSql],
+    take: &mut impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let told = chosen.conditions().is_some();
+    reading.check_deadline()?;
+    let mut statement = reading.prepare(sql)?;
+    let mut rows = statement.query(parameters)?;
+    while let Some(row) = rows.next()? {
+        let series = row.get(0)?;
+        if told || chosen.has(series, row.get(1)?) {
+            take(series, row.get(2)?, row)?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! At every commit the rows of 60, 3,600 and 86,400 s and the open rows of 10 s are together everything that came.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
 use super::error::StoreError;
@@ -9,7 +11,7 @@ use super::intern::Ids;
 use super::values::{floor_to, size, size_back};
 use super::{blob, losses};
 use crate::model::units::unix_ns;
-use crate::model::{Rollup, Totals};
+use crate::model::{Histogram, Rollup, Totals};
 
 /// Seconds of the steps that batches bring.
 const FINE_S: i64 = 10;
@@ -38,6 +40,7 @@ pub(super) fn write(
     folded_until_ns: i64,
 ) -> Result<i64, StoreError> {
     let mut damaged = 0;
+    let mut all = AllTogether::default();
     for rollup in rollups {
         let series = ids.series(connection, [&rollup.name, &rollup.kind, &rollup.component], &rollup.labels)?;
         let start_ns = floor_to(unix_ns(rollup.step_start), FINE_S);
@@ -49,8 +52,10 @@ pub(super) fn write(
         put(connection, fine, open, &totals)?;
         if !open {
             add_to_coarse(connection, fine, &rollup.totals, &mut damaged)?;
+            all.add(fine.start_ns, &rollup.totals);
         }
     }
+    all.write(connection, instance, &mut damaged)?;
     let newest = rollups.iter().map(|rollup| floor_to(unix_ns(rollup.step_start), FINE_S)).max();
     let until = newest.unwrap_or(i64::MIN).max(folded_until_ns);
     if until > folded_until_ns {
@@ -92,11 +97,92 @@ fn fold_some(connection: &Connection, instance: i64, until_ns: i64, damaged: &mu
     }
     let sql = "UPDATE rollups SET open = 0 WHERE step_s = ?1 AND start_ns = ?2 AND series_id = ?3 AND instance_id = ?4";
     let mut close = connection.prepare_cached(sql)?;
+    let mut all = AllTogether::default();
     for (key, totals) in &fine {
         add_to_coarse(connection, *key, totals, damaged)?;
+        all.add(key.start_ns, totals);
         close.execute((key.step_s, key.start_ns, key.series, key.instance))?;
     }
+    all.write(connection, instance, damaged)?;
     Ok(fine.len() == AT_ONCE)
+}
+
+/// Durations of all series together, on their way into `durations_of_all`, by the beginnings of steps of the first of
+/// [`COARSE_S`].
+#[derive(Default)]
+struct AllTogether(BTreeMap<i64, Durations>);
+
+struct Durations {
+    total_ns: u64,
+    min_ns: u64,
+    max_ns: u64,
+    histogram: Histogram,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Durations { total_ns: 0, min_ns: u64::MAX, max_ns: 0, histogram: Histogram::new() }
+    }
+}
+
+impl Durations {
+    fn merge(&mut self, total_ns: u64, [min_ns, max_ns]: [u64; 2], histogram: &Histogram) {
+        self.total_ns = self.total_ns.saturating_add(total_ns);
+        self.min_ns = self.min_ns.min(min_ns);
+        self.max_ns = self.max_ns.max(max_ns);
+        self.histogram.merge(histogram);
+    }
+}
+
+impl AllTogether {
+    /// Adds what is added to the longer steps.
+    fn add(&mut self, start_ns: i64, totals: &Totals) {
+        let sum = self.0.entry(floor_to(start_ns, COARSE_S[0])).or_default();
+        sum.merge(totals.total_ns, [totals.min_ns, totals.max_ns], &totals.histogram);
+    }
+
+    fn write(self, connection: &Connection, instance: i64, damaged: &mut u64) -> Result<(), StoreError> {
+        let read = "SELECT total_ns, min_ns, max_ns, durations FROM durations_of_all
+            WHERE step_s = ?1 AND start_ns = ?2 AND instance_id = ?3";
+        let put = "INSERT OR REPLACE INTO durations_of_all
+            (step_s, start_ns, instance_id, total_ns, min_ns, max_ns, durations) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let (mut read, mut put) = (connection.prepare_cached(read)?, connection.prepare_cached(put)?);
+        for (start_ns, added) in self.0 {
+            for step_s in COARSE_S {
+                let key = (step_s, floor_to(start_ns, step_s), instance);
+                let mut sum = Durations::default();
+                sum.merge(added.total_ns, [added.min_ns, added.max_ns], &added.histogram);
+                let before = read.query_row(key, |row| {
+                    let histogram = decoded(row, 3, damaged)?;
+                    Ok((size_back(row.get(0)?), [least(row.get(1)?), most(row.get(2)?)], histogram))
+                });
+                if let Some((total_ns, extremes, histogram)) = before.optional()? {
+                    sum.merge(total_ns, extremes, &histogram);
+                }
+                let timed = !sum.histogram.is_empty();
+                let blob = blob::encode(&sum.histogram);
+                let (min, max) = (timed.then(|| size(sum.min_ns)), timed.then(|| size(sum.max_ns)));
+                put.execute((key.0, key.1, key.2, size(sum.total_ns), min, max, blob))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn least(ns: Option<i64>) -> u64 {
+    ns.map_or(u64::MAX, size_back)
+}
+
+fn most(ns: Option<i64>) -> u64 {
+    ns.map_or(0, size_back)
+}
+
+/// A histogram. One that cannot be read counts as empty: the other sums are still true.
+fn decoded(row: &Row<'_>, column: usize, damaged: &mut u64) -> rusqlite::Result<Histogram> {
+    Ok(blob::decode(row.get_ref(column)?.as_blob().unwrap_or_default()).unwrap_or_else(|_| {
+        *damaged += 1;
+        Histogram::new()
+    }))
 }
 
 fn add_to_coarse(connection: &Connection, fine: Key, delta: &Totals, damaged: &mut u64) -> Result<(), StoreError> {
@@ -120,13 +206,10 @@ fn read(connection: &Connection, key: Key, damaged: &mut u64) -> Result<Option<(
     Ok(found.optional()?)
 }
 
-/// The sums of a row. A histogram that cannot be read counts as empty: the other sums are still true.
+/// The sums of a row.
 fn totals(row: &Row<'_>, damaged: &mut u64) -> rusqlite::Result<Totals> {
     let sum = |column: usize| row.get(column).map(size_back);
-    let histogram = blob::decode(row.get_ref(15)?.as_blob().unwrap_or_default()).unwrap_or_else(|_| {
-        *damaged += 1;
-        crate::model::Histogram::new()
-    });
+    let histogram = decoded(row, 15, damaged)?;
     Ok(Totals {
         started: sum(0)?,
         succeeded: sum(1)?,
@@ -144,8 +227,8 @@ fn totals(row: &Row<'_>, damaged: &mut u64) -> rusqlite::Result<Totals> {
         total_ns: sum(10)?,
         self_ns: row.get(11)?,
         busy_ns: sum(12)?,
-        min_ns: row.get::<_, Option<i64>>(13)?.map_or(u64::MAX, size_back),
-        max_ns: row.get::<_, Option<i64>>(14)?.map_or(0, size_back),
+        min_ns: least(row.get(13)?),
+        max_ns: most(row.get(14)?),
         histogram,
     })
 }

@@ -171,6 +171,8 @@ fn too_old(retention: &Retention) -> impl Iterator<Item = (Part, Duration)> {
     ];
     let errors = severities
         .flat_map(|(severity, age)| [(Part::ErrorGroups(severity), age), (Part::ErrorSamples(severity), age)]);
+    let together =
+        figures.clone().filter(|&(step_s, _)| step_s > 10).map(|(step_s, age)| (Part::Together(step_s), age));
     let figures = figures.map(|(step_s, age)| (Part::Figures(step_s), age));
-    others.into_iter().chain(errors).chain(figures).chain([(Part::Records, retention.records)])
+    others.into_iter().chain(errors).chain(together).chain(figures).chain([(Part::Records, retention.records)])
 }

@@ -19,6 +19,8 @@ pub(super) enum Part {
     Records,
     /// Steps of so many seconds.
     Figures(i64),
+    /// Durations of all series together in steps of so many seconds: after those of each.
+    Together(i64),
     /// Of that severity.
     ErrorSamples(i64),
     /// Of that severity, with all that belongs to them.
@@ -80,14 +82,14 @@ impl Part {
             Part::Alerts => "alerts",
             Part::QueueSamples => "queues",
             Part::Audit => "audit",
-            Part::ErrorGroups(_) | Part::Strings | Part::Series | Part::Instances => return None,
+            Part::Together(_) | Part::ErrorGroups(_) | Part::Strings | Part::Series | Part::Instances => return None,
         })
     }
 
     /// The length of its steps, at whose beginning it can be cut.
     pub(super) fn step_s(self) -> i64 {
         match self {
-            Part::Figures(step_s) => step_s,
+            Part::Figures(step_s) | Part::Together(step_s) => step_s,
             Part::QueueSamples => 10,
             Part::ErrorHours => 3_600,
             _ => 0,
@@ -96,7 +98,7 @@ impl Part {
 
     fn own(self) -> i64 {
         match self {
-            Part::Figures(step_s) => step_s,
+            Part::Figures(step_s) | Part::Together(step_s) => step_s,
             Part::ErrorSamples(severity) | Part::ErrorGroups(severity) => severity,
             _ => 0,
         }
@@ -108,6 +110,13 @@ impl Part {
                 "DELETE FROM rollups WHERE (step_s, start_ns, series_id, instance_id) IN (
                     SELECT step_s, start_ns, series_id, instance_id FROM rollups
                     WHERE step_s = ?3 AND start_ns < ?1 AND open = 0 ORDER BY start_ns LIMIT ?2)"
+            }
+            // Of what is not said to have gone they are read.
+            Part::Together(_) => {
+                "DELETE FROM durations_of_all WHERE (step_s, start_ns, instance_id) IN (
+                    SELECT step_s, start_ns, instance_id FROM durations_of_all WHERE step_s = ?3 AND start_ns < ?1
+                        AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')
+                    ORDER BY start_ns LIMIT ?2)"
             }
             Part::ErrorHours => {
                 "DELETE FROM error_hours WHERE ?3 = 0 AND (start_ns, group_id, instance_id) IN (
@@ -186,6 +195,11 @@ impl Part {
             // The time up to which the first ones are: they are removed in the order in which they came.
             Part::Records => "SELECT last_started_at_ns FROM record_blocks WHERE ?1 = 0 ORDER BY block LIMIT 1",
             Part::Figures(_) => "SELECT start_ns FROM rollups WHERE step_s = ?1 AND open = 0 ORDER BY start_ns LIMIT 1",
+            Part::Together(_) => {
+                "SELECT start_ns FROM durations_of_all WHERE step_s = ?1
+                    AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?1 || ' s')
+                    ORDER BY start_ns LIMIT 1"
+            }
             Part::Transitions => "SELECT at_ns FROM transitions WHERE ?1 = 0 ORDER BY at_ns LIMIT 1",
             Part::QueueSamples => "SELECT start_ns FROM queue_samples WHERE ?1 = 0 ORDER BY start_ns LIMIT 1",
             Part::ErrorSamples(_) => {
@@ -286,7 +300,7 @@ impl Task {
 /// Whether there is something to remove: looked up without a lock, since mostly there is not.
 fn is_due(connection: &Connection, part: Part, before_ns: i64) -> Result<bool, StoreError> {
     let sql = match part {
-        Part::Figures(_) | Part::Transitions | Part::QueueSamples => {
+        Part::Figures(_) | Part::Together(_) | Part::Transitions | Part::QueueSamples => {
             return Ok(part.oldest_ns(connection)?.is_some_and(|oldest| oldest < before_ns));
         }
         Part::ErrorHours => "SELECT 1 FROM error_hours WHERE start_ns < ?1 LIMIT 1",

@@ -12,7 +12,7 @@ const DAY_S: i64 = 86_400;
 
 /// What goes first when the file is too large: parts with the age in seconds from which they may go, and how many seconds
 /// go at once. The newest of each is spared until nothing else is left.
-const ORDER: [(Part, i64, i64); 16] = [
+const ORDER: [(Part, i64, i64); 18] = [
     (Part::Records, HOUR_S, 0),
     (Part::QueueSamples, HOUR_S, HOUR_S),
     (Part::Figures(10), HOUR_S, 600),
@@ -22,8 +22,10 @@ const ORDER: [(Part, i64, i64); 16] = [
     (Part::ErrorSamples(2), DAY_S, HOUR_S),
     (Part::ErrorSamples(3), DAY_S, HOUR_S),
     (Part::Figures(60), DAY_S, HOUR_S),
+    (Part::Together(60), DAY_S, HOUR_S),
     (Part::Records, 0, 0),
     (Part::Figures(3_600), 7 * DAY_S, DAY_S),
+    (Part::Together(3_600), 7 * DAY_S, DAY_S),
     (Part::Figures(86_400), 30 * DAY_S, DAY_S),
     (Part::Figures(10), 60, 60),
     (Part::Figures(60), HOUR_S, 600),
