@@ -188,6 +188,20 @@ fn sums(path: &Path, step_s: i64) -> (i64, i64, Option<i64>, Option<i64>) {
     connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap()
 }
 
+/// Steps in which the sum of all series is not what those of each come to.
+fn apart(path: &Path, step_s: i64) -> i64 {
+    let of_each = format!(
+        "SELECT start_ns, instance_id, sum(total_ns), min(min_ns), max(max_ns) FROM rollups WHERE step_s = {step_s}
+            GROUP BY start_ns, instance_id"
+    );
+    let of_all =
+        format!("SELECT start_ns, instance_id, total_ns, min_ns, max_ns FROM durations_of_all WHERE step_s = {step_s}");
+    let apart = format!(
+        "SELECT (SELECT count(*) FROM ({of_each} EXCEPT {of_all})) + (SELECT count(*) FROM ({of_all} EXCEPT {of_each}))"
+    );
+    one(path, &apart)
+}
+
 #[test]
 fn at_every_commit_coarse_and_open_rollups_are_everything() {
     let folder = Folder::new("rollups");
@@ -205,6 +219,7 @@ fn at_every_commit_coarse_and_open_rollups_are_everything() {
             let wanted =
                 (calls, total, Some(7), Some(1_000 + i64::try_from(if round == 0 { 0 } else { round }).unwrap()));
             assert_eq!(sums(&folder.file(), step_s), wanted, "round {round}, steps of {step_s} s");
+            assert_eq!(apart(&folder.file(), step_s), 0, "round {round}, steps of {step_s} s");
         }
     }
     sink.close().unwrap();
