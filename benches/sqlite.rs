@@ -13,7 +13,7 @@ use std::time::Duration;
 use benches::budgets::Verdict;
 use benches::history::file::HistoryFile;
 use benches::history::queries::{Group, Taken};
-use benches::history::{calls, file, opening, queries, retention, writing};
+use benches::history::{OPERATIONS, calls, file, opening, queries, retention, writing};
 use benches::options::Options;
 use benches::rounds::Plan;
 use benches::{BenchResult, machine, markdown, table};
@@ -180,10 +180,7 @@ fn asked(groups: &[Group], file: &HistoryFile, report: &mut Report) {
     let millions = format!("{:.1} million", f64::from(u32::try_from(file.records).unwrap_or(u32::MAX)) / 1e6);
     rows.insert(
         0,
-        (
-            format!("(a file of {millions} records and 30 days of rollups of {} operations)", file::OPERATIONS),
-            String::new(),
-        ),
+        (format!("(a file of {millions} records and 30 days of rollups of {OPERATIONS} operations)"), String::new()),
     );
     report.tables.push(("questions", "median / worst / first time", rows));
 }

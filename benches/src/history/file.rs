@@ -10,7 +10,8 @@ use std::time::Duration;
 use monitor_core::{Fingerprint, Monitor};
 use rusqlite::{Connection, Statement, params};
 
-use super::model::{Cell, Model, OPERATIONS};
+use super::OPERATIONS;
+use super::model::{Cell, Model};
 use super::random::Random;
 use crate::BenchResult;
 

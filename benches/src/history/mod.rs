@@ -27,3 +27,6 @@ pub(crate) fn remove(path: &Path) {
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
     }
 }
+
+/// Operations, by name `part<n / 40>.op<n>`; every tenth never fails.
+pub const OPERATIONS: u64 = 200;

@@ -2,10 +2,8 @@
 
 use monitor_core::Histogram;
 
+use super::OPERATIONS;
 use super::random::Random;
-
-/// Operations, by name `part<n / 40>.op<n>`; every tenth never fails.
-pub(super) const OPERATIONS: u64 = 200;
 
 /// How operations behave.
 pub(super) struct Model {

@@ -5,7 +5,7 @@
 //! no lock and no cache line shared with another writer. Readers add all shards up. What two threads may both write
 //! (a claim, a frame marked dead from outside, a slot given back) says so where it stands.
 //!
-//! It is the only folder with unsafe code: shards, cells and octaves are shared by raw pointers that live as long as
+//! It is the only folder with unsafe code (beside a call of the system in `base::fork_gate`): shards, cells and octaves are shared by raw pointers that live as long as
 //! their recorder. Each block says why it holds; `loom_tests` checks the protocols.
 //!
 //! From the ground up, each knowing only what stands before it:
@@ -28,7 +28,7 @@
 //! | `by_id` | one operation that is begun and ended in different places |
 //! | `reader`, `fetch` | all of it added up; what came, for a collector |
 
-// The only unsafe code of the project, by design; see above.
+// By design; see above.
 #![allow(unsafe_code)]
 
 mod sync;

@@ -5,6 +5,8 @@
 //! [gate](crate::base::fork_gate), and noted; a child closes the ones that it inherited, which nobody was using,
 //! before it opens its first own one. Closed like this, without taking the log over, they leave the file alone: the
 //! parent's locks are not the child's to let go of.
+//!
+//! SQLite says of forks: <https://www.sqlite.org/howtocorrupt.html>, 2.6.
 
 use std::fs::File;
 use std::io;

@@ -9,6 +9,7 @@
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
 //! | `blob` | histograms as blobs |
 //! | `reader`, `reading` | connections that read, and how long they may; one question being answered |
+//! | `wanted` | what is asked for of individual records, in the terms of the tables |
 //! | `read_operations`, `read_blocks`, `id_lists`, `places`, `grade` | individual records by filter: which indexes answer it |
 //! | `read_records`, `read_series` | rows as records; which series and runs are meant |
 //! | `read_rollups`, `read_points`, `spans` | figures of a range; how it is made of steps |
@@ -70,6 +71,7 @@ pub(crate) mod sink;
 mod spans;
 mod values;
 mod wal;
+mod wanted;
 mod write_errors;
 mod write_others;
 mod write_records;

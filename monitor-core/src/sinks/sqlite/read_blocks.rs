@@ -2,8 +2,8 @@
 
 use super::error::StoreError;
 use super::places::{Place, id_of, place};
-use super::read_operations::Wanted;
 use super::reading::Reading;
+use super::wanted::Wanted;
 use crate::model::SortOrder;
 
 /// Bits of an id inside of its block.

@@ -9,20 +9,18 @@
 //! - Where nothing of that is asked for, or many series are, records are read in their order, block by block.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, ToSql};
 
 use super::error::StoreError;
-use super::grade::{self, Grades};
+use super::grade::Grades;
 use super::id_lists::{Intersection, List, Seeking, Source, Union, are_rare};
 use super::places::{Place, id_of, place};
 use super::read_blocks::{Blocks, RECORDS};
-use super::read_records::{Loader, Row};
-use super::read_series::{Runs, SeriesChoice, string_id};
+use super::read_records::Loader;
 use super::reading::Reading;
-use crate::model::units::to_ns;
-use crate::model::{OperationFilter, Outcome, Page, PageKey, PageRequest, SortOrder, StoredRecord};
+use super::wanted::Wanted;
+use crate::model::{OperationFilter, Page, PageKey, PageRequest, SortOrder, StoredRecord};
 
 /// A property that so few records have is read at once.
 const FEW: usize = 10_000;
@@ -35,81 +33,6 @@ const MANY_SERIES: usize = 8;
 
 /// How many of them.
 const TRIED: i64 = 8 * RECORDS;
-
-/// What is asked for, in the terms of the table.
-pub(super) struct Wanted<'a> {
-    pub(super) since_ns: i64,
-    pub(super) until_ns: i64,
-    pub(super) min_ns: i64,
-    pub(super) max_ns: i64,
-    /// Bits 1 << outcome.
-    pub(super) outcomes: i64,
-    pub(super) series: Option<Vec<i64>>,
-    series_set: HashSet<i64>,
-    pub(super) runs: Option<Runs>,
-    trace: Option<u128>,
-    /// Ids of keys, values.
-    fields: Vec<(i64, &'a str)>,
-}
-
-impl<'a> Wanted<'a> {
-    /// `None` when nothing can fit, because a word of the filter is nowhere in the file.
-    fn new(reading: &Reading<'_>, filter: &'a OperationFilter) -> Result<Option<Wanted<'a>>, StoreError> {
-        let series = SeriesChoice::from(filter).find(reading)?;
-        let runs = Runs::find(reading, filter.run.as_deref(), filter.service.as_deref())?;
-        if series.as_ref().is_some_and(Vec::is_empty) || runs.as_ref().is_some_and(|runs| runs.ids.is_empty()) {
-            return Ok(None);
-        }
-        let mut fields = Vec::with_capacity(filter.fields.len());
-        for (key, value) in &filter.fields {
-            let Some(key) = string_id(reading, key)? else { return Ok(None) };
-            fields.push((key, value.as_str()));
-        }
-        let (since_ns, until_ns) = filter.range.bounds_ns();
-        let ns = |duration| i64::try_from(to_ns(duration)).unwrap_or(i64::MAX);
-        let all = if filter.outcomes.is_empty() { &Outcome::ALL[..] } else { &filter.outcomes[..] };
-        Ok(Some(Wanted {
-            since_ns,
-            until_ns,
-            min_ns: filter.min_duration.map_or(0, ns),
-            max_ns: filter.max_duration.map_or(i64::MAX, ns),
-            outcomes: all.iter().fold(0, |bits, &outcome| bits | 1 << grade::number(outcome)),
-            series_set: series.iter().flatten().copied().collect(),
-            series,
-            runs,
-            trace: filter.trace_id.map(crate::TraceId::get),
-            fields,
-        }))
-    }
-
-    pub(super) fn any_duration(&self) -> bool {
-        self.min_ns <= 0 && self.max_ns == i64::MAX
-    }
-
-    fn may_succeed(&self) -> bool {
-        self.outcomes & 1 != 0
-    }
-
-    /// Whether a row is what is asked for, but for its fields.
-    fn fits(&self, row: &Row) -> bool {
-        (self.since_ns..self.until_ns).contains(&row.started_at_ns)
-            && (self.min_ns..=self.max_ns).contains(&row.duration_ns)
-            && self.outcomes & (1_i64 << (row.outcome & 63)) != 0
-            && (self.series.is_none() || self.series_set.contains(&row.series_id))
-            && self.runs.as_ref().is_none_or(|runs| runs.has(row.instance_id))
-            && self.trace.is_none_or(|trace| row.trace_id() == trace)
-    }
-
-    fn has_fields(&self, reading: &Reading<'_>, id: i64) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM record_fields WHERE key_id = ?1 AND value = ?2 AND record_id = ?3";
-        for (key, value) in &self.fields {
-            if reading.prepare(sql)?.query_row((key, value, id), |_| Ok(())).optional()?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
 
 pub(super) fn operations(
     reading: &Reading<'_>,
@@ -308,8 +231,7 @@ impl Search<'_> {
             let mut rows = statement.query(parameters)?;
             while let Some(row) = rows.next()? {
                 let runs = wanted.runs.as_ref();
-                if (wanted.series.is_some() && !wanted.series_set.contains(&row.get(1)?))
-                    || runs.is_some_and(|runs| !row.get(2).is_ok_and(|id| runs.has(id)))
+                if !wanted.has_series(row.get(1)?) || runs.is_some_and(|runs| !row.get(2).is_ok_and(|id| runs.has(id)))
                 {
                     continue;
                 }

@@ -39,6 +39,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
 /// set aside as `<file>.damaged-<UTC time>`, and a new one begun; one that is removed is begun anew; a disk that is full and
 /// a lock held elsewhere are waited for. The tables are described in `docs/schema.md` of the project.
 ///
+/// A process that is forked off may open the same file with a monitor of its own; what it inherited is its parent's. A fork
+/// waits for a tenth of a second at most until the file is not being used. If that was not enough, the child cannot open
+/// any history, and is told so.
+///
 /// What is too old or too much is removed as [`Retention`](crate::Retention) says, a little each second.
 ///
 /// Cost: a batch of 10,000 records takes about a tenth of a second of the sink's own thread, and 90 to 120 bytes a record
