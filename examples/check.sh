@@ -256,6 +256,36 @@ has out '^files +stopped '
 has out '^records.jsonl: 300 lines$'
 run 1 own_sink /proc/nowhere
 
+run 0 automation_tasks
+fits 80
+has out '^40 tasks for 3 workers$'
+has out '^  w2 was killed while it counted report-0017; another one goes on with it$'
+has out '^  report-0007: the text cannot be read$'
+has out '^38 counted, 2 failed, 1 put back because its worker was gone; [0-9]+ words in all$'
+has out '^  report-0017 \(count_words by w2\) success after .*: read .*, count .*, read .*, count .*, write '
+has out '^  shift-w2 \(shift by w2\) interrupted '
+has out '^in all processes: 40 begun, 38 succeeded, 2 failed, '
+has out '^  high +1 × the text cannot be read'
+has out '^  medium +1 × byte <n> is not text$'
+has out '^  low +2 × there is no word in the text$'
+has out '^queue: 40 processed, 1 put back$'
+if command -v sqlite3 >/dev/null; then
+    has out '^│ w2 +│ unhealthy +│ interrupted '
+    has out '^│ tasks +│ 38 +│ 2 +│ 1 '
+    has out '^│ count_words +│ 40 +│ 2 '
+else
+    has out 'apt install sqlite3'
+fi
+has out '^every count is as expected$'
+run 0 automation_tasks "$work/tasks.db"
+run 0 automation_tasks "$work/tasks.db"
+has out '^in all processes: 80 begun, 76 succeeded, 4 failed, '
+if [ -f "$work/tasks.db" ]; then ok "the history stays"; else bad "no history"; fi
+run 1 automation_tasks "$work/nowhere/tasks.db"
+has err '^automation_tasks: .*does not exist'
+run 2 automation_tasks a b
+has err '^usage: automation_tasks \[FILE\]$'
+
 run 0 testing
 has out '^2 tests hold$'
 
