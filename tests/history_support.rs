@@ -153,27 +153,29 @@ impl File {
         ];
         self.sql.prepare_cached(sql).unwrap().execute(parameters).unwrap();
         if step_s > 10 {
-            self.add_to_all(step_s, start_ns, &histogram, total.cast_signed(), of(min), of(max));
+            self.add_to_all((step_s, start_ns), &histogram, (calls, total), (of(min), of(max)));
         }
     }
 
     /// The same in the sum of all series, as a writer does it.
     fn add_to_all(
         &self,
-        step_s: i64,
-        start_ns: i64,
+        (step_s, start_ns): (i64, i64),
         histogram: &Histogram,
-        total: i64,
-        min: Option<i64>,
-        max: Option<i64>,
+        (calls, total): (u64, u64),
+        (min, max): (Option<i64>, Option<i64>),
     ) {
         let mut all = self.all.borrow_mut();
         let sum = all.entry((step_s, start_ns)).or_default();
         sum.merge(histogram);
-        let sql = "INSERT INTO durations_of_all VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
-            total_ns = total_ns + ?3, min_ns = coalesce(min(min_ns, ?4), min_ns, ?4),
+        let sql = "INSERT INTO durations_of_all VALUES (?1, ?2, 1, ?7, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
+            finished = finished + ?7, total_ns = total_ns + ?3, min_ns = coalesce(min(min_ns, ?4), min_ns, ?4),
             max_ns = coalesce(max(max_ns, ?5), max_ns, ?5), durations = ?6";
-        self.sql.prepare_cached(sql).unwrap().execute((step_s, start_ns, total, min, max, blob(sum))).unwrap();
+        self.sql
+            .prepare_cached(sql)
+            .unwrap()
+            .execute((step_s, start_ns, total.cast_signed(), min, max, blob(sum), calls.cast_signed()))
+            .unwrap();
     }
 }
 

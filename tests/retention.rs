@@ -287,23 +287,28 @@ proptest! {
             let there = one_row(&path) > 0;
             prop_assert_eq!(found.figures.finished(), if there { calls } else { 0 }, "{:?}", found.covered);
             // Step by step: what is known is right, what is not is said not to be.
-            let step = Duration::from_mins(60);
+            let step = Duration::from_hours(1);
             let series = history.series(&selection, Figure::Calls, step, LONG).unwrap();
             for point in series.points {
                 let within = |event: &&Event| {
                     let time = at(T0 + event.minute * MINUTE);
                     (point.start..point.start + step).contains(&time)
                 };
-                let calls = 2.0 * events.iter().filter(within).count() as f64;
+                let calls = 2.0 * f64::from(u32::try_from(events.iter().filter(within).count()).unwrap());
                 prop_assert!(point.value.is_none_or(|value| (value - calls).abs() < 0.5), "{point:?} of {calls}");
             }
             // Percentiles of all together are read from sums of their own.
-            let slow = Figure::Percentile(0.9);
-            for point in history.series(&selection, slow, step, LONG).unwrap().points {
+            for (figure, point) in [Figure::Percentile(0.9), Figure::Mean, Figure::Max].into_iter().flat_map(|figure| {
+                let points = history.series(&selection, figure, step, LONG).unwrap().points;
+                points.into_iter().map(move |point| (figure, point))
+            }) {
+                if point.value.is_none() {
+                    continue;
+                }
                 let hour = TimeRange::since(point.start).until(point.start + step);
                 let figures = history.figures(&Selection::new(hour), LONG).unwrap();
-                if point.value.is_some() && figures.covered == hour {
-                    prop_assert_eq!(point.value, slow.of(&figures.figures), "{:?}", hour);
+                if figures.covered == hour {
+                    prop_assert_eq!(point.value, figure.of(&figures.figures), "{:?} {:?}", figure, hour);
                 }
             }
         }

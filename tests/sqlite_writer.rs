@@ -191,11 +191,12 @@ fn sums(path: &Path, step_s: i64) -> (i64, i64, Option<i64>, Option<i64>) {
 /// Steps in which the sum of all series is not what those of each come to.
 fn apart(path: &Path, step_s: i64) -> i64 {
     let of_each = format!(
-        "SELECT start_ns, instance_id, sum(total_ns), min(min_ns), max(max_ns) FROM rollups WHERE step_s = {step_s}
+        "SELECT start_ns, instance_id, sum(succeeded + failed), sum(total_ns), min(min_ns), max(max_ns) FROM rollups WHERE step_s = {step_s}
             GROUP BY start_ns, instance_id"
     );
-    let of_all =
-        format!("SELECT start_ns, instance_id, total_ns, min_ns, max_ns FROM durations_of_all WHERE step_s = {step_s}");
+    let of_all = format!(
+        "SELECT start_ns, instance_id, finished, total_ns, min_ns, max_ns FROM durations_of_all WHERE step_s = {step_s}"
+    );
     let apart = format!(
         "SELECT (SELECT count(*) FROM ({of_each} EXCEPT {of_all})) + (SELECT count(*) FROM ({of_all} EXCEPT {of_each}))"
     );

@@ -238,7 +238,7 @@ fn rollups(connection: &mut Connection, model: &Model, say: &mut impl FnMut(&str
                  durations) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5 - ?6, ?6, 0, 0, ?5, 0, 0, 0, 0, ?7, ?7, 0, ?8, ?9, ?10)",
             )?;
             let mut together =
-                transaction.prepare("INSERT INTO durations_of_all VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+                transaction.prepare("INSERT INTO durations_of_all VALUES (?1, ?2, ?3, ?8, ?4, ?5, ?6, ?7)")?;
             let first = END_NS - days * DAY;
             for step in 0..days * 86_400 / step_s {
                 let start = first + step * step_s * SECOND;
@@ -251,7 +251,16 @@ fn rollups(connection: &mut Connection, model: &Model, say: &mut impl FnMut(&str
                     insert.execute(params![step_s, start, series, run, calls, failed, total, min, max, blob])?;
                 }
                 if step_s > 10 {
-                    together.execute(params![step_s, start, run, all.total, all.min, all.max, all.encoded()])?;
+                    together.execute(params![
+                        step_s,
+                        start,
+                        run,
+                        all.total,
+                        all.min,
+                        all.max,
+                        all.encoded(),
+                        all.calls
+                    ])?;
                 }
             }
         }

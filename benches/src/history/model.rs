@@ -89,6 +89,7 @@ impl Cell {
     }
 
     pub(super) fn merge(&mut self, other: &Cell) {
+        self.calls += other.calls;
         self.total += other.total;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);

@@ -70,6 +70,7 @@ pub(super) fn series(
     let points = usize::try_from(last - first + 1).unwrap_or(0);
     let mut totals: Vec<Option<Totals>> = vec![None; points];
     let with_histogram = figure.needs_histogram();
+    let together = chosen.has_every_series() && tier > FINEST && (with_histogram || figure == Figure::Max);
     // The point that the sum is of: it is moved on when another one's turn comes, which is once for each in most cases.
     let (mut sum, mut summed) = (blob::Sum::new(), 0);
     let take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
@@ -82,13 +83,20 @@ pub(super) fn series(
         }
         let Some(totals) = totals.get_mut(at) else { return Ok(()) };
         let totals = totals.get_or_insert_with(Totals::default);
-        if with_histogram { add_durations(totals, &mut sum, row) } else { add_sums(totals, row) }
+        match (with_histogram, together) {
+            (true, _) => add_durations(totals, &mut sum, row),
+            (false, true) => {
+                // Whatever became of them.
+                totals.succeeded = totals.succeeded.saturating_add(count(row.get(7)?));
+                add_extremes(totals, row.get(4)?, row.get(5)?);
+                Ok(())
+            }
+            (false, false) => add_sums(totals, row),
+        }
     };
     let added_up = added_up(figure).filter(|_| !chosen.are_few() && chosen.conditions().is_some());
     match added_up {
-        _ if with_histogram && chosen.has_every_series() && tier > FINEST => {
-            rows_together(reading, &chosen, span, take)?;
-        }
+        _ if together => rows_together(reading, &chosen, span, take)?,
         _ if with_histogram => rows_of(reading, &chosen, span, HISTOGRAM_COLUMNS, "", take)?,
         Some(columns) => rows_of(reading, &chosen, span, &columns, " GROUP BY start_ns", take)?,
         None => rows(reading, &chosen, span, take)?,

@@ -187,7 +187,7 @@ pub(super) fn rows_of(
     Ok(())
 }
 
-/// The durations of all series together, in columns of `durations_of_all`: what is in longer steps from there, and what is
+/// The durations of all series together, in columns of `durations_of_all`, how many calls ended last: what is in longer steps from there, and what is
 /// not yet from the rows of each series.
 pub(super) fn rows_together(
     reading: &Reading<'_>,
@@ -201,12 +201,12 @@ pub(super) fn rows_together(
     let conditions = chosen.conditions().unwrap_or_default();
     let columns = "instance_id, start_ns, total_ns, min_ns, max_ns, durations";
     let sql = format!(
-        "SELECT 0, {columns} FROM durations_of_all
+        "SELECT 0, {columns}, finished FROM durations_of_all
          WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}"
     );
     read(reading, chosen, &sql, &[&span.step_s, &span.since_ns, &span.until_ns], &mut take)?;
     let sql = format!(
-        "SELECT series_id, {columns} FROM rollups INDEXED BY rollups_open
+        "SELECT series_id, {columns}, succeeded + failed + panicked + cancelled FROM rollups INDEXED BY rollups_open
          WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}"
     );
     read(reading, chosen, &sql, &[&span.since_ns, &span.until_ns, &FINEST], &mut take)

@@ -169,6 +169,7 @@ CREATE TABLE durations_of_all (
     step_s      INTEGER NOT NULL,
     start_ns    INTEGER NOT NULL,
     instance_id INTEGER NOT NULL,
+    finished    INTEGER NOT NULL,
     total_ns    INTEGER NOT NULL,
     min_ns      INTEGER,
     max_ns      INTEGER,

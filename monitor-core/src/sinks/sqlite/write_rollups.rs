@@ -113,6 +113,7 @@ fn fold_some(connection: &Connection, instance: i64, until_ns: i64, damaged: &mu
 struct AllTogether(BTreeMap<i64, Durations>);
 
 struct Durations {
+    finished: u64,
     total_ns: u64,
     min_ns: u64,
     max_ns: u64,
@@ -121,12 +122,13 @@ struct Durations {
 
 impl Default for Durations {
     fn default() -> Self {
-        Durations { total_ns: 0, min_ns: u64::MAX, max_ns: 0, histogram: Histogram::new() }
+        Durations { finished: 0, total_ns: 0, min_ns: u64::MAX, max_ns: 0, histogram: Histogram::new() }
     }
 }
 
 impl Durations {
-    fn merge(&mut self, total_ns: u64, [min_ns, max_ns]: [u64; 2], histogram: &Histogram) {
+    fn merge(&mut self, [finished, total_ns]: [u64; 2], [min_ns, max_ns]: [u64; 2], histogram: &Histogram) {
+        self.finished = self.finished.saturating_add(finished);
         self.total_ns = self.total_ns.saturating_add(total_ns);
         self.min_ns = self.min_ns.min(min_ns);
         self.max_ns = self.max_ns.max(max_ns);
@@ -138,31 +140,35 @@ impl AllTogether {
     /// Adds what is added to the longer steps.
     fn add(&mut self, start_ns: i64, totals: &Totals) {
         let sum = self.0.entry(floor_to(start_ns, COARSE_S[0])).or_default();
-        sum.merge(totals.total_ns, [totals.min_ns, totals.max_ns], &totals.histogram);
+        let Totals { succeeded, failed, panicked, cancelled, .. } = *totals;
+        let finished = [failed, panicked, cancelled].into_iter().fold(succeeded, u64::saturating_add);
+        sum.merge([finished, totals.total_ns], [totals.min_ns, totals.max_ns], &totals.histogram);
     }
 
     fn write(self, connection: &Connection, instance: i64, damaged: &mut u64) -> Result<(), StoreError> {
-        let read = "SELECT total_ns, min_ns, max_ns, durations FROM durations_of_all
+        let read = "SELECT finished, total_ns, min_ns, max_ns, durations FROM durations_of_all
             WHERE step_s = ?1 AND start_ns = ?2 AND instance_id = ?3";
         let put = "INSERT OR REPLACE INTO durations_of_all
-            (step_s, start_ns, instance_id, total_ns, min_ns, max_ns, durations) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            (step_s, start_ns, instance_id, finished, total_ns, min_ns, max_ns, durations)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let (mut read, mut put) = (connection.prepare_cached(read)?, connection.prepare_cached(put)?);
         for (start_ns, added) in self.0 {
             for step_s in COARSE_S {
                 let key = (step_s, floor_to(start_ns, step_s), instance);
                 let mut sum = Durations::default();
-                sum.merge(added.total_ns, [added.min_ns, added.max_ns], &added.histogram);
+                sum.merge([added.finished, added.total_ns], [added.min_ns, added.max_ns], &added.histogram);
                 let before = read.query_row(key, |row| {
-                    let histogram = decoded(row, 3, damaged)?;
-                    Ok((size_back(row.get(0)?), [least(row.get(1)?), most(row.get(2)?)], histogram))
+                    let histogram = decoded(row, 4, damaged)?;
+                    let counts = [size_back(row.get(0)?), size_back(row.get(1)?)];
+                    Ok((counts, [least(row.get(2)?), most(row.get(3)?)], histogram))
                 });
-                if let Some((total_ns, extremes, histogram)) = before.optional()? {
-                    sum.merge(total_ns, extremes, &histogram);
+                if let Some((counts, extremes, histogram)) = before.optional()? {
+                    sum.merge(counts, extremes, &histogram);
                 }
                 let timed = !sum.histogram.is_empty();
                 let blob = blob::encode(&sum.histogram);
                 let (min, max) = (timed.then(|| size(sum.min_ns)), timed.then(|| size(sum.max_ns)));
-                put.execute((key.0, key.1, key.2, size(sum.total_ns), min, max, blob))?;
+                put.execute((key.0, key.1, key.2, size(sum.finished), size(sum.total_ns), min, max, blob))?;
             }
         }
         Ok(())
