@@ -14,7 +14,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use monitor_core::{Monitor, RecordPolicy, Sink as _, SinkState, SinkStats, SqliteSink};
+use monitor_core::{
+    History as _, Monitor, OperationFilter, PageRequest, RecordPolicy, Selection, Sink as _, SinkState, SinkStats,
+    SqliteHistory, SqliteSink, TimeRange,
+};
 use rusqlite::{Connection, types::FromSql};
 use tests::folder::Folder;
 
@@ -27,6 +30,10 @@ const VICTIM: &str = "SQLITE_VICTIM";
 /// Tells the victim to remove what is too old.
 const REMOVES: &str = "SQLITE_VICTIM_REMOVES";
 
+/// Tells the program to do a little work and end, and which file it writes; and by `exit`, if that is set, too.
+const ENDS: &str = "SQLITE_ENDS";
+const BY_EXIT: &str = "SQLITE_ENDS_BY_EXIT";
+
 /// How often the victim is killed.
 const KILLS: u32 = 100;
 
@@ -37,7 +44,12 @@ fn main() {
         }
         victim(Path::new(&path));
     }
-    let cases: [(&str, fn()); 9] = [
+    if let Some(path) = std::env::var_os(ENDS) {
+        return ending(Path::new(&path));
+    }
+    let cases: [(&str, fn()); 11] = [
+        ("what ended last is stored when `main` returns, and after a flush before `exit`", orderly),
+        ("another process reads whole batches while one writes", read_meanwhile),
         ("a killed process has lost nothing that it was told is written", killed),
         ("what a killed process was doing is interrupted", interrupted),
         ("a process killed while it removes what is old leaves a whole file", killed_removing),
@@ -133,6 +145,60 @@ fn kill(victim: &mut Command, lines: u32) -> i64 {
     child.wait().unwrap();
     // What it said in the meantime.
     said.last().unwrap_or(last)
+}
+
+/// Works, and ends as programs do.
+fn ending(path: &Path) {
+    let _installed = Monitor::builder().service("ending").sqlite(path).install().unwrap();
+    work(&monitor_core::monitor(), 9);
+    monitor_core::monitor().operation("the last").record(RecordPolicy::All).start().succeed();
+    if std::env::var_os(BY_EXIT).is_some() {
+        monitor_core::monitor().flush(PATIENCE).unwrap();
+        // The destructor of `_installed` does not run.
+        std::process::exit(0);
+    }
+}
+
+fn orderly() {
+    for by_exit in [false, true] {
+        let folder = Folder::new("sqlite-faults");
+        let path = folder.file("monitor.db");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(ENDS, &path);
+        if by_exit {
+            command.env(BY_EXIT, "1");
+        }
+        assert!(command.status().unwrap().success());
+        let last = "SELECT count(*) FROM records JOIN series ON series.id = series_id WHERE name = 'the last'";
+        assert_eq!(ask::<i64>(&path, last), 1, "by exit: {by_exit}");
+        assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 10, "by exit: {by_exit}");
+    }
+}
+
+fn read_meanwhile() {
+    let folder = Folder::new("sqlite-faults");
+    let path = folder.file("monitor.db");
+    let mut writer =
+        Command::new(std::env::current_exe().unwrap()).env(VICTIM, &path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said =
+        BufReader::new(writer.stdout.take().unwrap()).lines().map(|line| line.unwrap().parse::<u64>().unwrap());
+    said.next().unwrap();
+    let history = SqliteHistory::open(&path).unwrap();
+    let (all, mut seen) = (Selection::new(TimeRange::all()).name("work"), 0);
+    for told in said.by_ref().take(50) {
+        let figures = history.figures(&all, PATIENCE).unwrap().figures;
+        assert!(figures.finished() >= told && figures.finished() >= seen, "{} of {told}", figures.finished());
+        seen = figures.finished();
+        assert_eq!(seen % 10, 0, "a part of a batch");
+        let filter = OperationFilter::new().name("work");
+        let page = history.operations(&filter, &PageRequest::new().limit(1_000)).unwrap();
+        assert!(page.entries.len() as u64 >= seen.min(1_000));
+        assert!(history.operations(&filter.not_succeeded(), &PageRequest::new()).unwrap().entries.is_empty());
+        assert_eq!(history.dashboard_summary(PATIENCE).unwrap().instances_running, 1);
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    assert!(seen > 0);
 }
 
 fn killed() {
