@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`file`], `model` | a file of millions of records and 30 days of rollups, made once and kept |
+//! | [`mod@file`], `model` | a file of millions of records and 30 days of rollups, made once and kept |
 //! | [`random`] | numbers that come the same each time |
 //! | [`queries`] | questions of a screen each, and how long they take |
 //! | [`writing`] | storing records, beside a loop that inserts the same rows |

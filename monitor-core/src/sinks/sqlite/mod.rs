@@ -17,6 +17,7 @@
 //! | `read_errors`, `read_others`, `read_dashboard` | groups of errors; runs, transitions, jobs, queues; the first screen |
 //! | `audit`, `audit_chain`, `audit_verify`, `audit_remove`, `read_audit` | the audit trail: added to, hashed, checked, its old end removed, read |
 //! | `checkpoints` | checkpoints of jobs |
+//! | `trouble` | errors of the sink as those who feed it are told them |
 //! | `sink`, `options` | the sink, and what can be set of it |
 //! | `session` | a connection of a running instance: batches, its end |
 //! | `write_*`, `losses` | rows of batches |
@@ -69,6 +70,7 @@ mod retention;
 mod session;
 pub(crate) mod sink;
 mod spans;
+mod trouble;
 mod values;
 mod wal;
 mod wanted;

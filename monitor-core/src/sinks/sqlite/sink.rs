@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::ErrorCode;
-
 use super::connection::{self, Durability};
 use super::error::{Cure, StoreError};
 use super::link::Link;
@@ -16,6 +14,7 @@ use super::presence::RunFile;
 use super::recovery::{self, FileIdentity};
 use super::retention::Keeper;
 use super::session::Session;
+use super::trouble::{Trouble, sink_error};
 use super::wal::WalWatch;
 use crate::model::units::unix_ns;
 use crate::model::{Batch, Instance};
@@ -387,37 +386,4 @@ impl fmt::Debug for SqliteSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteSink").field("options", &self.options).finish_non_exhaustive()
     }
-}
-
-/// What has no kind of its own.
-#[derive(Debug)]
-struct Trouble(String);
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Trouble {}
-
-fn code(error: &StoreError) -> Option<ErrorCode> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()
-}
-
-/// The same error for whoever feeds the sink. What the batch itself is to blame for will not be different next time.
-fn sink_error(error: &StoreError) -> SinkError {
-    let for_good = matches!(
-        code(error),
-        Some(
-            ErrorCode::ConstraintViolation
-                | ErrorCode::TypeMismatch
-                | ErrorCode::TooBig
-                | ErrorCode::ParameterOutOfRange
-        )
-    );
-    // The error says itself what its source says.
-    let trouble = Trouble(error.to_string());
-    if for_good || error.cure() == Cure::None { SinkError::refused(&trouble) } else { SinkError::again(&trouble) }
 }

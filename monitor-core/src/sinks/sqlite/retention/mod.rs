@@ -7,13 +7,15 @@
 //! | file | owns |
 //! |---|---|
 //! | `pace` | transactions that hold the lock for a short time |
-//! | `part` | the parts of a history, and how the old end of each is removed |
+//! | `part` | the parts of a history: how the old end of each is found |
+//! | `task` | removing everything of a part that is before a time |
 //! | `unused` | texts, series and runs that no row has any more |
 //! | `room` | how large the file is, what goes first when it is too large, and giving pages back |
 
 mod pace;
 mod part;
 mod room;
+mod task;
 mod unused;
 
 use std::thread;
@@ -22,8 +24,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::pace::Pace;
+use self::part::Part;
 pub(super) use self::part::figures_kept_since;
-use self::part::{Part, Task};
+use self::task::Task;
 use super::error::StoreError;
 use super::values::duration;
 use crate::base::fork_gate;

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 use super::pace::Pace;
-use super::part::{Part, Task};
+use super::part::Part;
+use super::task::Task;
 use crate::sinks::sqlite::error::StoreError;
 use crate::sinks::sqlite::spans::SECOND;
 

@@ -6,7 +6,8 @@
 
 use rusqlite::Connection;
 
-use super::part::{Part, Task};
+use super::part::Part;
+use super::task::Task;
 use crate::sinks::sqlite::error::StoreError;
 
 /// For the day by which the time of use may be behind, and for clocks that are not quite right.
