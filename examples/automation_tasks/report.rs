@@ -120,6 +120,6 @@ fn line(status: &OperationStatus) -> String {
         (Some(input), None) => format!(", {input} bytes in"),
         _ => String::new(),
     };
-    let steps = if steps.is_empty() { String::new() } else { format!(": {}", steps.join(", ")) };
+    let steps = if steps.is_empty() { String::new() } else { format!("\n    {}", steps.join(", ")) };
     format!("{} ({} by {worker}) {outcome} after {:.1?}{sizes}{steps}", by_id.id, status.name, status.duration)
 }
