@@ -284,6 +284,11 @@ has out '^in all processes: 80 begun, 76 succeeded, 4 failed, '
 if [ -f "$work/tasks.db" ]; then ok "the history stays"; else bad "no history"; fi
 run 1 automation_tasks "$work/nowhere/tasks.db"
 has err '^automation_tasks: .*does not exist'
+if [ -d /proc/self ]; then
+    # A folder that is there and takes no file: it ends, and leaves nobody waiting.
+    run 1 automation_tasks /proc/tasks.db
+    has err '^automation_tasks: w2 did not begin to count report-0017'
+fi
 run 2 automation_tasks a b
 has err '^usage: automation_tasks \[FILE\]$'
 

@@ -35,12 +35,17 @@ struct Desk {
     done: Mutex<Done>,
     /// Tasks that are not done, those included that somebody is at.
     left: AtomicUsize,
+    /// What no other worker mends, the first of it: nobody waits any more.
+    failure: Mutex<Option<Failure>>,
 }
 
 impl Desk {
     /// The next task, for as long as there may be one: somebody may put one back.
     fn next(&self) -> Option<(Task, Queued)> {
         loop {
+            if self.failure.lock().ok()?.is_some() {
+                return None;
+            }
             let next = self.waiting.lock().ok()?.pop_front();
             if next.is_some() || self.left.load(Ordering::SeqCst) == 0 {
                 return next;
@@ -61,22 +66,28 @@ pub(crate) fn run(file: &Path, tasks: Vec<Task>) -> Result<Done, Failure> {
     let cut_off: Vec<_> = cut_off.into_iter().map(|task| (task, queue.enqueued())).collect();
     let waiting = others.into_iter().map(|task| (task, queue.enqueued())).collect();
     let left = AtomicUsize::new(count);
-    let desk = Desk { waiting: Mutex::new(waiting), done: Mutex::default(), left };
+    let desk = Desk { waiting: Mutex::new(waiting), done: Mutex::default(), left, failure: Mutex::default() };
     println!("{count} tasks for {} workers", WORKERS.len());
 
     let mut own = Some(cut_off);
     thread::scope(|threads| {
-        let serving: Vec<_> = WORKERS
-            .iter()
-            .map(|&name| {
-                let first = if name == VICTIM { own.take().unwrap_or_default() } else { Vec::new() };
-                let desk = &desk;
-                threads.spawn(move || serve(name, file, first, desk))
-            })
-            .collect();
-        serving.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
-    })?;
-
+        for name in WORKERS {
+            let first = if name == VICTIM { own.take().unwrap_or_default() } else { Vec::new() };
+            let desk = &desk;
+            threads.spawn(move || {
+                if let Err(error) = serve(name, file, first, desk) {
+                    desk.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            });
+        }
+    });
+    if let Some(error) = desk.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let left = desk.left.into_inner();
+    if left > 0 {
+        return Err(format!("no worker is left, and {left} tasks are not done").into());
+    }
     let done = desk.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
         "{} counted, {} failed, {} put back because its worker was gone; {} words in all",
@@ -179,7 +190,14 @@ impl Worker {
 
     /// Kills it (`kill -9`) as soon as it says, by the file that both write to, that it counts.
     fn kill_in_the_middle(&mut self, id: &str) -> Result<(), Failure> {
+        let mut looks = 0;
         while monitor().operation_by_id(id).is_none_or(|status| status.step() != Some("count")) {
+            looks += 1;
+            if looks > 1_000 {
+                return Err(
+                    format!("{VICTIM} did not begin to count {id}; can the file of the history be written?").into()
+                );
+            }
             if let Some(status) = self.process.try_wait()? {
                 return Err(format!("{VICTIM} ended by itself: {status}").into());
             }

@@ -56,7 +56,8 @@ fn count(id: &str, path: &Path, hangs: bool) -> Result<u64, Failure> {
     };
     monitor().step(id, "count")?;
     if hangs {
-        thread::sleep(Duration::MAX);
+        // Until it is killed; not for ever, as the one that is to do it may be killed itself.
+        thread::sleep(Duration::from_secs(30));
     }
     let mut words: BTreeMap<&str, u64> = BTreeMap::new();
     for word in text.split_whitespace() {
