@@ -400,6 +400,26 @@ fn a_writer_does_not_use_what_another_one_removed() {
 }
 
 #[test]
+fn a_step_that_is_still_open_does_not_stand_for_the_newest() {
+    let folder = Folder::new("open");
+    let path = folder.file();
+    // One that lives, and last worked on the first day; another one that worked on the second, and ended.
+    let (mut quiet, mut busy) = (open(&path, "quiet", Retention::new()), open(&path, "busy", Retention::new()));
+    quiet.write(&batch(T0, json!({ "rollups": [rollup("load", T0, &[5])] }))).unwrap();
+    let second = T0 + DAY + HOUR;
+    busy.write(&batch(second, json!({ "rollups": [rollup("save", second, &[5, 6])] }))).unwrap();
+    busy.close().unwrap();
+    quiet.write(&batch(T0 + 4 * DAY, json!({}))).unwrap();
+    keep(&mut quiet, &path);
+    let history = SqliteHistory::open(&path).unwrap();
+    let calls = |since: i64| {
+        let selection = Selection::new(TimeRange::since(at(since)).until(at(T0 + 5 * DAY)));
+        history.figures(&selection, LONG).unwrap().figures.finished()
+    };
+    assert_eq!((calls(T0), calls(T0 + DAY)), (3, 2));
+}
+
+#[test]
 fn what_runs_stays() {
     let folder = Folder::new("running");
     let path = folder.file();

@@ -98,10 +98,17 @@ fn watch() {
     extern "C" fn before() {
         FORKING.fetch_add(1, Ordering::SeqCst);
         let began = Instant::now();
-        while INSIDE.load(Ordering::SeqCst) > 0 && began.elapsed() < PATIENCE {
+        // One look decides: whoever comes now looks in, sees the fork, and goes back.
+        let cuts = loop {
+            if INSIDE.load(Ordering::SeqCst) == 0 {
+                break false;
+            }
+            if began.elapsed() >= PATIENCE {
+                break true;
+            }
             thread::sleep(PAUSE);
-        }
-        CUTS.set(INSIDE.load(Ordering::SeqCst) > 0);
+        };
+        CUTS.set(cuts);
     }
 
     extern "C" fn in_parent() {

@@ -94,17 +94,20 @@ impl Covered {
     /// `None` when the history has nothing at all.
     fn find(reading: &Reading<'_>, range: &TimeRange) -> Result<Option<Covered>, StoreError> {
         let mut first = i64::MAX;
-        let mut newest_end = i64::MIN;
-        for step_s in TIERS {
+        let (mut newest, mut newest_end) = (i64::MIN, i64::MIN);
+        // The finest steps tell best when the newest ended; but of them there may be none any more of that time.
+        for step_s in TIERS.into_iter().rev() {
             let end = |direction: &str| -> Result<Option<i64>, StoreError> {
                 let sql =
                     format!("SELECT start_ns FROM rollups WHERE step_s = ?1 ORDER BY start_ns {direction} LIMIT 1");
                 Ok(reading.prepare(&sql)?.query_row([step_s], |row| row.get(0)).optional()?)
             };
-            if let (Some(oldest), Some(newest)) = (end("ASC")?, end("DESC")?) {
+            if let (Some(oldest), Some(last)) = (end("ASC")?, end("DESC")?) {
                 first = first.min(oldest);
-                // The finest that there is tells: coarser ones end later only because their steps do.
-                newest_end = newest.saturating_add(step_s * SECOND);
+                // One that begins before what is known ends later only because its step does.
+                if last > newest {
+                    (newest, newest_end) = (last, last.saturating_add(step_s * SECOND));
+                }
             }
         }
         if first == i64::MAX {
