@@ -237,7 +237,7 @@ fn threads_and_logs_that_write_at_once_make_one_chain() {
 #[test]
 fn a_monitor_with_a_history_keeps_its_audit_entries_in_the_same_file() {
     let folder = Folder::new("audit-monitor");
-    let local = Monitor::builder().sqlite(folder.file()).sqlite(folder.0.join("second.db")).build().unwrap();
+    let local = Monitor::builder().sqlite(folder.file()).sqlite(folder.path().join("second.db")).build().unwrap();
     local.track("work", |_| ());
     let entry = local.audit("alice", "deploy").write().unwrap();
     local.set_enabled(false);
@@ -294,8 +294,8 @@ fn without_a_place_there_is_an_error_that_says_what_to_do() {
 #[test]
 fn a_file_that_cannot_be_a_trail_is_an_error() {
     let folder = Folder::new("audit-bad");
-    assert!(AuditLog::open(folder.0.join("none/monitor.db")).unwrap_err().is_unavailable());
-    assert!(AuditLog::open(&folder.0).unwrap_err().is_unavailable());
+    assert!(AuditLog::open(folder.path().join("none/monitor.db")).unwrap_err().is_unavailable());
+    assert!(AuditLog::open(folder.path()).unwrap_err().is_unavailable());
     std::fs::write(folder.file(), vec![7; 10_000]).unwrap();
     let error = AuditLog::open(folder.file()).unwrap_err();
     assert!(error.is_unavailable(), "{error}");
@@ -346,11 +346,11 @@ fn a_log_that_finds_another_trail_says_so_in_it() {
         let write = |action: &str| log.record("alice", action).write().unwrap();
         write("one");
         let db = Connection::open(folder.file()).unwrap();
-        db.execute("VACUUM INTO ?1", [folder.0.join("copy.db").to_str()]).unwrap();
+        db.execute("VACUUM INTO ?1", [folder.path().join("copy.db").to_str()]).unwrap();
         write("two");
         let last = write("three");
         if change.is_empty() {
-            std::fs::rename(folder.0.join("copy.db"), folder.file()).unwrap();
+            std::fs::rename(folder.path().join("copy.db"), folder.file()).unwrap();
             for end in ["-wal", "-shm"] {
                 std::fs::remove_file(format!("{}{end}", folder.file().display())).unwrap();
             }
@@ -426,25 +426,15 @@ fn a_file_that_another_one_has_is_an_error_and_then_it_goes_on() {
 #[test]
 fn a_full_disk_is_an_error_and_the_trail_stays_whole() {
     use std::io::Write as _;
-    use std::process::Command;
 
-    struct Mount(Folder);
-    impl Drop for Mount {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg("-l").arg(&self.0.0).status();
-        }
-    }
+    use tests::mount::Tmpfs;
+
     let folder = Folder::new("audit-full");
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&folder.0).stderr(std::process::Stdio::null());
-    if !mount.status().is_ok_and(|status| status.success()) {
-        return;
-    }
-    let mount = Mount(folder);
-    let log = AuditLog::open(mount.0.file()).unwrap();
+    let Some(_mount) = Tmpfs::mount(folder.path(), "size=2m") else { return };
+    let log = AuditLog::open(folder.file()).unwrap();
     let write = || log.record("alice", "fill").detail("x", &"x".repeat(1_000)).write();
     let mut last = write().unwrap();
-    let filler = mount.0.0.join("filler");
+    let filler = folder.path().join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while file.write_all(&[0; 4_096]).is_ok() {}
     let error = loop {

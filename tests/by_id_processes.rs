@@ -17,6 +17,7 @@ use monitor_core::{Monitor, OperationIdError, Outcome};
 use rusqlite::{Connection, types::FromSql};
 use tests::counts;
 use tests::folder::Folder;
+use tests::mount::Tmpfs;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -397,12 +398,7 @@ fn locked() {
 
 fn full() {
     let folder = Folder::new("by-id-processes");
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
-    if !mount.status().is_ok_and(|status| status.success()) {
-        println!("(skipped: no tmpfs may be mounted here)");
-        return;
-    }
+    let Some(_mount) = Tmpfs::mount(folder.path(), "size=2m") else { return };
     let path = folder.file("monitor.db");
     let local = monitor(&path);
     local.begin("a", "job").start().unwrap();
@@ -425,7 +421,6 @@ fn full() {
     }
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id"), begun + 1);
     assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
-    let _ = Command::new("umount").arg(folder.path()).status();
 }
 
 fn removed() {
@@ -448,26 +443,17 @@ fn removed() {
 /// Nobody may be stopped by a mode who may do everything: as the administrator a read-only mount stands in for it.
 fn read_only() {
     let folder = Folder::new("by-id-processes");
-    let mount = |options: &str| {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success())
-    };
-    if !mount("ro,size=16m") {
-        println!("(skipped: no tmpfs may be mounted here)");
-        return;
-    }
+    let Some(mount) = Tmpfs::mount(folder.path(), "ro,size=16m") else { return };
     let path = folder.file("monitor.db");
     let local = monitor(&path);
     local.begin("a", "job").start().unwrap();
     assert!(trouble(&local).is_some());
     assert!(local.snapshot().to_string().contains("known to this process alone for now"));
-    assert!(mount("remount,rw,size=16m"));
+    assert!(mount.remount("rw,size=16m"));
     local.flush(PATIENCE).unwrap();
     wait_until_reached(&local);
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM operations_by_id WHERE outcome IS NULL"), 1);
     local.end("a").finish().unwrap();
     local.shutdown(PATIENCE).unwrap();
     assert_eq!(sums(&path), "1 1");
-    let _ = Command::new("umount").arg(folder.path()).status();
 }

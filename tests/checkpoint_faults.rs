@@ -16,6 +16,7 @@ mod cases {
     use std::process::{Command, Stdio};
 
     use monitor_core::{CheckpointErrorKind as Kind, FileCheckpoints, Monitor, Progress, SqliteCheckpoints};
+    use tests::mount::Tmpfs;
 
     /// Tells the program to be the one that is killed, and where it works.
     pub(super) const VICTIM: &str = "CHECKPOINT_VICTIM";
@@ -115,15 +116,7 @@ mod cases {
 
     fn a_full_disk(sort: &str) {
         let folder = Folder::new(&format!("full-{sort}"));
-        let mount = |options: &str| {
-            let mut mount = Command::new("mount");
-            mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder.0).stderr(Stdio::null());
-            mount.status().is_ok_and(|status| status.success())
-        };
-        if !mount("size=2m") {
-            println!("(skipped: no tmpfs may be mounted here)");
-            return;
-        }
+        let Some(mount) = Tmpfs::mount(&folder.0, "size=2m") else { return };
         let filler = || {
             // To the last byte. A file beside the other one needs room by itself, and is to find some.
             if sort == "sqlite" {
@@ -131,8 +124,7 @@ mod cases {
                 while file.write_all(&[0; 4_096]).is_ok() {}
             }
         };
-        no_room_for_the_second(&folder, sort, Kind::StorageFull, filler, || assert!(mount("remount,size=32m")));
-        let _ = Command::new("umount").arg(&folder.0).status();
+        no_room_for_the_second(&folder, sort, Kind::StorageFull, filler, || assert!(mount.remount("size=32m")));
     }
 
     /// Saves one checkpoint after the other, and says so of each when it is there.

@@ -236,7 +236,7 @@ proptest! {
         ages in prop::array::uniform11(prop_oneof![0..30_i64, 0..2_400_i64]),
     ) {
         let folder = Folder::new("retention");
-        let (path, old) = (folder.file(), folder.0.join("old.db"));
+        let (path, old) = (folder.file(), folder.path().join("old.db"));
         history(&path, &events);
         std::fs::copy(&path, &old).unwrap();
         let mut sink = open(&path, "last", retention(&ages));

@@ -69,12 +69,12 @@ fn a_state_that_somebody_changed_is_an_error_and_stays() {
 #[test]
 fn where_it_cannot_be_is_said_in_the_systems_words() {
     let folder = Folder::new("checkpoint-where");
-    let error = SqliteCheckpoints::open(folder.0.join("none/jobs.db")).unwrap_err();
+    let error = SqliteCheckpoints::open(folder.path().join("none/jobs.db")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("none` does not exist; create it first"), "{error}");
-    std::fs::write(folder.0.join("text.db"), "no database, but some text that is long enough".repeat(99)).unwrap();
-    assert_eq!(SqliteCheckpoints::open(folder.0.join("text.db")).unwrap_err().kind(), ErrorKind::InvalidData);
-    let foreign = folder.0.join("foreign.db");
+    std::fs::write(folder.path().join("text.db"), "no database, but some text that is long enough".repeat(99)).unwrap();
+    assert_eq!(SqliteCheckpoints::open(folder.path().join("text.db")).unwrap_err().kind(), ErrorKind::InvalidData);
+    let foreign = folder.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     assert_eq!(SqliteCheckpoints::open(&foreign).unwrap_err().kind(), ErrorKind::InvalidData);
     let place = SqliteCheckpoints::open(folder.file()).unwrap();
@@ -98,7 +98,7 @@ fn a_folder_that_goes_away_is_no_fresh_start() {
     let folder = Folder::new("checkpoint-gone");
     let job = job(&folder, "import");
     job.checkpoint(&1).unwrap();
-    std::fs::remove_dir_all(&folder.0).unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
     assert_eq!(job.resume::<i32>().unwrap_err().kind(), Kind::Io);
     assert_eq!(job.checkpoint(&2).unwrap_err().kind(), Kind::Io);
 }

@@ -20,6 +20,7 @@ use monitor_core::{
 };
 use rusqlite::{Connection, types::FromSql};
 use tests::folder::Folder;
+use tests::mount::Tmpfs;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(1);
@@ -340,15 +341,7 @@ fn locked() {
 
 fn full() {
     let folder = Folder::new("sqlite-faults");
-    let mount = |options: &str| {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success())
-    };
-    if !mount("size=512k") {
-        println!("(skipped: no tmpfs may be mounted here)");
-        return;
-    }
+    let Some(mount) = Tmpfs::mount(folder.path(), "size=512k") else { return };
     let path = folder.file("monitor.db");
     let local = monitor(&path);
     local.flush(PATIENCE).unwrap();
@@ -362,7 +355,7 @@ fn full() {
     work(&local, 1_000);
     calls += 1_000;
     assert_eq!(local.snapshot().operation("work").unwrap().succeeded, calls);
-    assert!(mount("remount,size=64m"));
+    assert!(mount.remount("size=64m"));
     local.flush(PATIENCE).unwrap();
     local.shutdown(PATIENCE).unwrap();
     let snapshot = local.snapshot();
@@ -373,7 +366,6 @@ fn full() {
         i64::try_from(calls).unwrap()
     );
     assert_eq!(ask::<String>(&path, "PRAGMA integrity_check"), "ok");
-    let _ = Command::new("umount").arg(folder.path()).status();
 }
 
 fn removed() {
@@ -395,24 +387,15 @@ fn removed() {
 /// Nobody may be stopped by a mode who may do everything: as the administrator a read-only mount stands in for it.
 fn read_only() {
     let folder = Folder::new("sqlite-faults");
-    let mount = |options: &str| {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success())
-    };
-    if !mount("ro,size=16m") {
-        println!("(skipped: no tmpfs may be mounted here)");
-        return;
-    }
+    let Some(mount) = Tmpfs::mount(folder.path(), "ro,size=16m") else { return };
     let path = folder.file("monitor.db");
     let local = monitor(&path);
     assert_eq!(sink(&local).state, SinkState::Degraded);
     work(&local, 10);
     assert!(local.flush(SHORT).unwrap_err().is_not_delivered());
-    assert!(mount("remount,rw,size=16m"));
+    assert!(mount.remount("rw,size=16m"));
     local.flush(PATIENCE).unwrap();
     assert_eq!(sink(&local).state, SinkState::Working);
     local.shutdown(PATIENCE).unwrap();
     assert_eq!(ask::<i64>(&path, "SELECT count(*) FROM records"), 10);
-    let _ = Command::new("umount").arg(folder.path()).status();
 }

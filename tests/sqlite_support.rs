@@ -2,7 +2,6 @@
 #![allow(dead_code, clippy::expect_used, reason = "each suite uses a part of it")]
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use monitor_core::{Batch, Instance, Sink as _, SqliteSink};
 use serde_json::{Value, json};
@@ -12,38 +11,29 @@ pub(crate) const T0: i64 = 1_700_006_400_000_000_000;
 
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
-/// A folder that is removed with all that is in it.
-pub(crate) struct Folder(pub(crate) PathBuf);
+/// A folder of a test's own, with a file for a history.
+pub(crate) struct Folder(tests::folder::Folder);
 
 impl Folder {
     #[must_use]
     pub(crate) fn new(name: &str) -> Folder {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("sqlite-{name}-{}-{next}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder for the test");
-        Folder(path)
+        Folder(tests::folder::Folder::new(&format!("sqlite-{name}")))
+    }
+
+    #[must_use]
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     #[must_use]
     pub(crate) fn file(&self) -> PathBuf {
-        self.0.join("monitor.db")
+        self.0.file("monitor.db")
     }
 
     /// Names of the files in it, sorted.
     #[must_use]
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).expect("the folder of the test");
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.0.files()
     }
 }
 

@@ -342,10 +342,10 @@ fn a_path_that_cannot_be_a_file_and_files_of_others_are_refused() {
         assert!(!error.is_again(), "{error}");
         error.to_string()
     };
-    assert!(refused(&folder.0).contains("is a folder"));
-    assert!(refused(&folder.0.join("no/monitor.db")).contains("does not exist"));
+    assert!(refused(folder.path()).contains("is a folder"));
+    assert!(refused(&folder.path().join("no/monitor.db")).contains("does not exist"));
     assert!(refused(Path::new("")).contains("empty"));
-    let foreign = folder.0.join("foreign.db");
+    let foreign = folder.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     assert!(refused(&foreign).contains("another program"));
     drop(open(&folder.file(), "a"));

@@ -80,7 +80,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_tells_of_it() {
     let mut sink = open(&folder.file(), "a");
     sink.write(&records(1)).unwrap();
     assert_eq!(aside(&folder).len(), 1, "{:?}", folder.names());
-    assert_eq!(std::fs::read(folder.0.join(&aside(&folder)[0])).unwrap(), vec![7; 10_000], "as it was");
+    assert_eq!(std::fs::read(folder.path().join(&aside(&folder)[0])).unwrap(), vec![7; 10_000], "as it was");
     let connection = Connection::open(folder.file()).unwrap();
     let row: (String, i64) =
         connection.query_row("SELECT reason, count FROM losses", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
@@ -130,7 +130,7 @@ fn a_file_or_folder_that_is_removed_is_begun_anew() {
     }
     sink.write(&records(2)).unwrap();
     assert_eq!((count(&folder.file(), "records"), count(&folder.file(), "instances")), (1, 1));
-    std::fs::remove_dir_all(&folder.0).unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
     sink.write(&records(3)).unwrap();
     assert_eq!(count(&folder.file(), "records"), 1);
     assert!(folder.names().contains(&"monitor.db-run-a".to_owned()));
@@ -178,44 +178,22 @@ fn a_reader_that_stays_stops_writing_before_the_disk_is_full() {
 
 #[cfg(target_os = "linux")]
 mod mounted {
-    use std::process::Command;
-
     use super::{Folder, SqliteSink, batch, count, instance, json, record, records};
     use monitor_core::Sink as _;
     use rusqlite::Connection;
     use sqlite_support::T0;
+    use tests::mount::Tmpfs;
 
     use super::sqlite_support;
 
-    /// A small file system; `None` where this process may not mount one.
-    struct Mount(Folder);
-
-    impl Mount {
-        fn new(name: &str) -> Option<Mount> {
-            let folder = Folder::new(name);
-            let mount = Mount(folder);
-            mount.run("mount", &["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).then_some(mount)
-        }
-
-        fn run(&self, command: &str, arguments: &[&str]) -> bool {
-            let run = Command::new(command).args(arguments).arg(&self.0.0).stderr(std::process::Stdio::null()).status();
-            run.is_ok_and(|status| status.success())
-        }
-    }
-
-    impl Drop for Mount {
-        fn drop(&mut self) {
-            self.run("umount", &["-l"]);
-        }
-    }
-
     #[test]
     fn a_full_disk_is_waited_for_and_no_batch_is_there_in_half() {
-        let Some(mount) = Mount::new("full") else { return };
-        let file = mount.0.file();
+        let folder = Folder::new("full");
+        let Some(_mount) = Tmpfs::mount(folder.path(), "size=512k") else { return };
+        let file = folder.file();
         let mut sink = SqliteSink::new(&file);
         sink.open(&instance("a")).unwrap();
-        let filler = mount.0.0.join("filler");
+        let filler = folder.path().join("filler");
         let mut stored = 0;
         std::fs::write(&filler, vec![0; 100_000]).unwrap();
         let big = |number: u64| {
@@ -244,14 +222,15 @@ mod mounted {
 
     #[test]
     fn a_folder_that_is_read_only_is_waited_for() {
-        let Some(mount) = Mount::new("read-only") else { return };
-        let file = mount.0.file();
+        let folder = Folder::new("read-only");
+        let Some(mount) = Tmpfs::mount(folder.path(), "size=512k") else { return };
+        let file = folder.file();
         let mut sink = SqliteSink::new(&file);
-        assert!(mount.run("mount", &["-o", "remount,ro"]));
+        assert!(mount.remount("ro"));
         let error = sink.open(&instance("a")).unwrap_err();
         assert!(error.is_again(), "{error}");
         assert!(sink.write(&records(1)).unwrap_err().is_again());
-        assert!(mount.run("mount", &["-o", "remount,rw"]));
+        assert!(mount.remount("rw"));
         sink.write(&records(1)).unwrap();
         assert_eq!(count(&file, "records"), 1);
     }

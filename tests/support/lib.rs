@@ -2,6 +2,7 @@
 
 pub mod folder;
 pub mod machines;
+pub mod mount;
 pub mod traces;
 
 use std::future::Future;
