@@ -240,19 +240,20 @@ pub(super) fn end(connection: &Connection, instance: i64, how: &str) -> Result<(
 fn cut_off_operations(connection: &mut Connection, instance: i64) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
+        let sql = "SELECT last_seen_at_ns FROM instances WHERE id = ?1";
+        let last_seen: i64 = transaction.query_row(sql, [instance], |row| row.get(0))?;
         let mut ids = Ids::default();
+        ids.begin(&transaction, last_seen)?;
         let mut numbering = write_records::Numbering::new(&transaction, instance)?;
-        let sql =
-            "SELECT span_id, series_id, active_operations.started_at_ns, parent_span_id, coalesce(trace_id_high, 0),
-                CASE WHEN trace_id_high IS NULL THEN 0 ELSE trace_id_low END, thread, last_seen_at_ns
-            FROM active_operations JOIN instances ON instances.id = instance_id WHERE instance_id = ?1";
+        let sql = "SELECT span_id, series_id, started_at_ns, parent_span_id, coalesce(trace_id_high, 0),
+                CASE WHEN trace_id_high IS NULL THEN 0 ELSE trace_id_low END, thread
+            FROM active_operations WHERE instance_id = ?1";
         let mut statement = transaction.prepare(sql)?;
         let mut insert = transaction.prepare(write_records::INSERT)?;
         let mut rows = statement.query([instance])?;
         while let Some(row) = rows.next()? {
-            let (started_at, last_seen): (i64, i64) = (row.get(2)?, row.get(7)?);
+            let started_at: i64 = row.get(2)?;
             let took = last_seen.saturating_sub(started_at).max(0);
-            ids.begin(&transaction, last_seen)?;
             let thread: Option<String> = row.get(6)?;
             let thread = thread.map(|thread| ids.string(&transaction, &thread)).transpose()?;
             let number = numbering.number(&transaction, (started_at, took), INTERRUPTED)?;
