@@ -179,6 +179,28 @@ fn whoever_began_it_ends_it_by_the_monotonic_clock_and_knows_the_steps_of_others
 }
 
 #[test]
+fn each_call_shows_that_the_run_is_alive() {
+    let folder = Folder::new("by-id-ledger");
+    let (local, clock) = shared(&folder);
+    let seen_ms = || ask::<i64>(&folder, "SELECT (last_seen_at_ns - started_at_ns) / 1000000 FROM instances");
+    local.begin("a", "job").start().unwrap();
+    assert_eq!(seen_ms(), 0);
+    clock.advance(5_000 * MS);
+    local.step("a", "x").unwrap();
+    assert_eq!(seen_ms(), 5_000);
+    // Not with each one of many.
+    clock.advance(500 * MS);
+    local.step("a", "y").unwrap();
+    assert_eq!(seen_ms(), 5_000);
+    clock.advance(1_500 * MS);
+    local.begin("b", "job").start().unwrap();
+    assert_eq!(seen_ms(), 7_000);
+    clock.advance(2_000 * MS);
+    local.end("b").finish().unwrap();
+    assert_eq!(seen_ms(), 9_000);
+}
+
+#[test]
 fn what_began_while_the_monitor_was_off_is_known_and_counted_nowhere() {
     let folder = Folder::new("by-id-ledger");
     let ((first, _), (second, _)) = (shared(&folder), shared(&folder));

@@ -23,3 +23,13 @@ pub(super) fn id_of(connection: &Connection, instance: &Instance) -> Result<i64,
     let found = connection.prepare_cached(sql)?.query_row([&instance.run], |row| row.get(0)).optional()?;
     found.map_or_else(|| register(connection, instance), Ok)
 }
+
+/// A run that was seen so short a time before is not seen again.
+const SEEN_LATELY_NS: i64 = 1_000_000_000;
+
+/// Says that an instance was alive at that time.
+pub(super) fn see(connection: &Connection, id: i64, at_ns: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE instances SET last_seen_at_ns = ?2 WHERE id = ?1 AND last_seen_at_ns < ?2 - ?3";
+    connection.prepare_cached(sql)?.execute((id, at_ns, SEEN_LATELY_NS))?;
+    Ok(())
+}

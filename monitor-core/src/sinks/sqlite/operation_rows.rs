@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
-use super::grade;
 use super::intern::json;
 use super::values::{id as signed, outcome, size, size_back};
+use super::{grade, instances};
 use crate::model::units::{from_unix_ns, unix_ns};
 use crate::model::{LedgerBegin, LedgerEnd, LedgerEntry, SpanId, TraceId};
 use crate::ports::operations::LedgerError;
@@ -132,6 +132,7 @@ pub(super) fn begin(
         begun.span_id.map(|span| signed(span.get())),
         begun.parent_span_id.map(|span| signed(span.get())),
     ])?;
+    instances::see(connection, instance, unix_ns(begun.started_at))?;
     Ok(Ok(()))
 }
 
@@ -163,6 +164,7 @@ pub(super) fn step(
         ended_at_ns = NULL WHERE id = ?1";
     let since = entry.step_since.map(unix_ns);
     connection.prepare_cached(sql)?.execute((id, json(&entry.steps)?, size(entry.steps_over), since, owner))?;
+    instances::see(connection, instance, unix_ns(at))?;
     Ok(Ok(()))
 }
 
@@ -191,6 +193,7 @@ pub(super) fn end(
         size(end.bytes),
         end.output_bytes.map(size),
     ))?;
+    instances::see(connection, instance, unix_ns(end.at))?;
     if owner != instance {
         was_not_cut_off(connection, owner, &entry)?;
         if was_running {
