@@ -25,6 +25,7 @@ const LAST_WAIT: Duration = Duration::from_millis(500);
 pub(super) struct Session {
     link: Link,
     instance: i64,
+    run: String,
     ids: Ids,
     identity: Option<FileIdentity>,
     /// What `active_operations` has of this instance, if that is known.
@@ -49,7 +50,8 @@ impl Session {
         }
         transaction.commit()?;
         drop(connection);
-        Ok(Session { link, instance: id, ids: Ids::default(), identity, active: None })
+        let run = instance.run.clone();
+        Ok(Session { link, instance: id, run, ids: Ids::default(), identity, active: None })
     }
 
     /// Its connection. Not to be asked for again while it is used, nor anything else that uses it.
@@ -77,7 +79,7 @@ impl Session {
         let mut connection = self.link.get()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let same_active = self.active.as_ref() == Some(&active);
-        let stored = put(&transaction, &mut self.ids, self.instance, batch, folded_until_ns, same_active)
+        let stored = put(&transaction, &mut self.ids, (self.instance, &self.run), batch, folded_until_ns, same_active)
             .and_then(|folded| transaction.commit().map_err(StoreError::from).map(|()| folded));
         if stored.is_ok() {
             self.ids.commit();
@@ -97,7 +99,7 @@ impl Session {
 
     /// Says that the instance is alive.
     pub(super) fn sign(&mut self, now_ns: i64) -> Result<(), StoreError> {
-        sign(&*self.link.get()?, self.instance, now_ns)
+        sign(&*self.link.get()?, (self.instance, &self.run), now_ns)
     }
 
     pub(super) fn bury_dead(&mut self, path: &Path) -> Result<(), StoreError> {
@@ -131,11 +133,12 @@ impl Session {
     }
 }
 
-fn sign(connection: &Connection, instance: i64, now_ns: i64) -> Result<(), StoreError> {
+fn sign(connection: &Connection, (instance, run): (i64, &str), now_ns: i64) -> Result<(), StoreError> {
     let sql = "UPDATE instances SET last_seen_at_ns = max(last_seen_at_ns, ?2), ended = NULL, ended_at_ns = NULL
-        WHERE id = ?1";
-    match connection.prepare_cached(sql)?.execute((instance, now_ns))? {
-        // It slept so long that it was taken for dead, and what it had written has become too old: it begins anew.
+        WHERE id = ?1 AND run = ?3";
+    match connection.prepare_cached(sql)?.execute((instance, now_ns, run))? {
+        // It slept so long that it was taken for dead, and what it had written has become too old: it begins anew. Its id
+        // may be that of another run by now.
         0 => Err(rusqlite::Error::QueryReturnedNoRows.into()),
         _ => Ok(()),
     }
@@ -144,14 +147,14 @@ fn sign(connection: &Connection, instance: i64, now_ns: i64) -> Result<(), Store
 fn put(
     transaction: &Transaction<'_>,
     ids: &mut Ids,
-    instance: i64,
+    (instance, run): (i64, &str),
     batch: &Batch,
     folded_until_ns: i64,
     same_active: bool,
 ) -> Result<i64, StoreError> {
     let at_ns = unix_ns(batch.at);
     ids.begin(transaction, at_ns)?;
-    sign(transaction, instance, at_ns)?;
+    sign(transaction, (instance, run), at_ns)?;
     // First, for the series of those that run and are named as parents.
     let folded = write_rollups::write(transaction, ids, instance, &batch.rollups, folded_until_ns)?;
     write_records::write(transaction, ids, instance, &batch.records)?;
