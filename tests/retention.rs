@@ -57,6 +57,14 @@ fn keep(sink: &mut SqliteSink, path: &Path) {
     }
 }
 
+/// Comes to that time, and lets the sink remove what it removes then. A jump of the clock is believed at the second look.
+fn keep_at(sink: &mut SqliteSink, path: &Path, at_ns: i64) {
+    for at_ns in [at_ns - 2 * MINUTE, at_ns] {
+        sink.write(&batch(at_ns, json!({}))).unwrap();
+        keep(sink, path);
+    }
+}
+
 fn age(ns: i64) -> Duration {
     Duration::from_nanos(ns.unsigned_abs())
 }
@@ -149,7 +157,13 @@ fn differences(path: &Path, old: &Path, ages: &Ages) -> Vec<String> {
         let each = (0..4).map(|severity| format!("severity = {severity} AND {time} >= {}", cut(severity + 1)));
         each.collect::<Vec<_>>().join(" OR ")
     };
-    let groups = format!("SELECT id FROM old.error_groups WHERE {}", by_severity("last_seen_at_ns"));
+    // A group has the severity of its worst sample, and stays until the last of them may go.
+    let groups = (0..4).map(|severity| {
+        let longest = (0..=severity).map(|severity| cut(severity + 1)).min().unwrap_or(0);
+        format!("severity = {severity} AND last_seen_at_ns >= {longest}")
+    });
+    let of_groups = groups.collect::<Vec<_>>().join(" OR ");
+    let groups = format!("SELECT id FROM old.error_groups WHERE {of_groups}");
     let longest = (1..5).map(cut).min().unwrap_or(0);
     let expected = [
         ("records", "id", format!("started_at_ns >= {}", cut(0))),
@@ -159,7 +173,7 @@ fn differences(path: &Path, old: &Path, ages: &Ages) -> Vec<String> {
             format!("record_id IN (SELECT id FROM old.records WHERE started_at_ns >= {})", cut(0)),
         ),
         ("rollups", "step_s, start_ns, series_id, instance_id, hex(durations)", figures),
-        ("error_groups", "id", by_severity("last_seen_at_ns")),
+        ("error_groups", "id", of_groups),
         ("error_samples", "id", format!("({}) AND group_id IN ({groups})", by_severity("seen_at_ns"))),
         (
             "error_hours",
@@ -240,8 +254,7 @@ proptest! {
         history(&path, &events);
         std::fs::copy(&path, &old).unwrap();
         let mut sink = open(&path, "last", retention(&ages));
-        sink.write(&batch(T0 + END * MINUTE, json!({}))).unwrap();
-        keep(&mut sink, &path);
+        keep_at(&mut sink, &path, T0 + END * MINUTE);
         prop_assert_eq!(differences(&path, &old, &ages), Vec::<String>::new());
         prop_assert_eq!(dangling(&path), Vec::<String>::new());
         // What was removed comes again under ids that lead somewhere.
@@ -271,8 +284,7 @@ proptest! {
         history(&path, &events);
         let [ten, minutes, hours] = ages.map(|hours| age(hours * HOUR + OFF));
         let mut sink = open(&path, "last", Retention::forever().figures(ten, minutes, hours));
-        sink.write(&batch(T0 + END * MINUTE, json!({}))).unwrap();
-        keep(&mut sink, &path);
+        keep_at(&mut sink, &path, T0 + END * MINUTE);
         let history = SqliteHistory::open(&path).unwrap();
         for (one, other) in ranges {
             let (since, until) = (T0 + one.min(other) * MINUTE, T0 + (one.max(other) + 1) * MINUTE);
@@ -368,8 +380,8 @@ fn what_nothing_has_any_more_goes() {
     let mut sink = open(&path, "new", Retention::new());
     let later = T0 + 800 * DAY;
     sink.write(&batch(later, json!({ "rollups": [rollup("save", later, &[5])] }))).unwrap();
-    keep(&mut sink, &path);
-    // Only now is it known that nothing is left of them.
+    keep_at(&mut sink, &path, later);
+    // Once an hour.
     sink.write(&batch(later + 2 * HOUR, json!({ "rollups": [rollup("save", later + 2 * HOUR, &[5])] }))).unwrap();
     keep(&mut sink, &path);
     for (table, left) in [("series", 1), ("instances", 1), ("strings", 0), ("losses", 0), ("records", 0)] {
@@ -390,13 +402,31 @@ fn a_writer_does_not_use_what_another_one_removed() {
     for day in 1..6 {
         let later = T0 + day * 400 * DAY;
         other.write(&batch(later, json!({ "rollups": [rollup("save", later, &[5])] }))).unwrap();
-        keep(&mut other, &path);
-        other.write(&batch(later + 2 * HOUR, json!({}))).unwrap();
-        keep(&mut other, &path);
+        keep_at(&mut other, &path, later);
+        keep_at(&mut other, &path, later + 2 * HOUR);
         let records = [record(1, "load", json!({ "started_at_ns": later }))];
         one_sink.write(&batch(later, json!({ "records": records, "rollups": [rollup("load", later, &[5])] }))).unwrap();
         assert_eq!(dangling(&path), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_run_that_was_removed_does_not_write_as_the_one_that_has_its_id_now() {
+    let folder = Folder::new("id");
+    let path = folder.file();
+    let mut slept = open(&path, "slept", Retention::new());
+    slept.write(&batch(T0, json!({}))).unwrap();
+    // Taken for dead and removed by one that came later, and that has got its id.
+    Connection::open(&path).unwrap().execute("DELETE FROM instances", []).unwrap();
+    let mut other = open(&path, "other", Retention::new());
+    other.write(&batch(T0, json!({}))).unwrap();
+    assert_eq!(one::<i64>(&path, "SELECT id FROM instances WHERE run = 'other'"), 1);
+    let parts = json!({ "records": [record(1, "load", json!({ "started_at_ns": T0 }))] });
+    let again = slept.write(&batch(T0 + SECOND, parts.clone()));
+    assert!(again.is_err_and(|error| error.is_again()), "it begins anew");
+    slept.write(&batch(T0 + SECOND, parts)).unwrap();
+    let sql = "SELECT run FROM records JOIN instances ON instances.id = instance_id";
+    assert_eq!(one::<String>(&path, sql), "slept");
 }
 
 #[test]
@@ -409,8 +439,7 @@ fn a_step_that_is_still_open_does_not_stand_for_the_newest() {
     let second = T0 + DAY + HOUR;
     busy.write(&batch(second, json!({ "rollups": [rollup("save", second, &[5, 6])] }))).unwrap();
     busy.close().unwrap();
-    quiet.write(&batch(T0 + 4 * DAY, json!({}))).unwrap();
-    keep(&mut quiet, &path);
+    keep_at(&mut quiet, &path, T0 + 4 * DAY);
     let history = SqliteHistory::open(&path).unwrap();
     let calls = |since: i64| {
         let selection = Selection::new(TimeRange::since(at(since)).until(at(T0 + 5 * DAY)));
@@ -474,13 +503,11 @@ fn the_audit_trail_loses_its_oldest_entries_and_stays_whole() {
         log.write(&AuditDraft::new(at(T0 + day * DAY), "alice", "deploy")).unwrap();
     }
     let mut sink = open(&path, "a", Retention::new());
-    sink.write(&batch(T0 + 100 * DAY, json!({}))).unwrap();
-    keep(&mut sink, &path);
+    keep_at(&mut sink, &path, T0 + 100 * DAY);
     assert_eq!(log.verify().unwrap().to_string(), "3 entries, 3 to 5, intact");
     // One that was changed is evidence, whatever its age.
     Connection::open(&path).unwrap().execute("UPDATE audit SET actor = 'bob' WHERE id = 4", []).unwrap();
-    sink.write(&batch(T0 + 1_000 * DAY, json!({}))).unwrap();
-    keep(&mut sink, &path);
+    keep_at(&mut sink, &path, T0 + 1_000 * DAY);
     assert_eq!((count(&path, "audit"), one::<i64>(&path, "SELECT min(id) FROM audit")), (3, 3));
 }
 
@@ -497,9 +524,68 @@ fn runs_that_are_short_remove_what_is_too_old_as_well() {
         sink.close().unwrap();
         one::<i64>(&path, "SELECT at_ns FROM upkeep WHERE task = 'retention'")
     };
+    // A clock that is so far ahead is believed when the next one has it as well.
     let looked = run("b", T0 + 31 * DAY);
-    assert_eq!(count(&path, "records"), 0);
+    assert_eq!(count(&path, "records"), 1_000);
     // Not each of them looks.
     assert_eq!(run("c", T0 + 31 * DAY + MINUTE), looked);
     assert!(run("d", T0 + 31 * DAY + HOUR) > looked);
+    assert_eq!(count(&path, "records"), 0);
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_a_moment_costs_no_history() {
+    let folder = Folder::new("ahead");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::new());
+    fill(&mut sink, 0, 10);
+    sink.write(&batch(T0, json!({ "transitions": [transition(T0)], "queues": [queue(3)] }))).unwrap();
+    keep(&mut sink, &path);
+    let before =
+        ["records", "rollups", "transitions", "series", "strings", "queue_samples"].map(|table| count(&path, table));
+    // Four years ahead, with a record and a call of then; and back.
+    let ahead = T0 + 1_461 * DAY;
+    let wrong = json!({ "started_at_ns": ahead });
+    let parts = json!({ "records": [record(99_999, "load", wrong)], "rollups": [rollup("load", ahead, &[7])] });
+    sink.write(&batch(ahead, parts)).unwrap();
+    keep(&mut sink, &path);
+    fill(&mut sink, 60, 1);
+    keep(&mut sink, &path);
+    let after =
+        ["records", "rollups", "transitions", "series", "strings", "queue_samples"].map(|table| count(&path, table));
+    assert_eq!((after[0], after[2], after[3]), (before[0] + 1_001, before[2], before[3]), "{before:?} {after:?}");
+    assert!(after.iter().zip(before).all(|(&after, before)| after >= before), "{before:?} {after:?}");
+
+    // One that is ahead for long costs what it costs; but it does not hide what comes after it.
+    keep_at(&mut sink, &path, ahead + HOUR);
+    assert_eq!(count(&path, "records"), 1);
+    let now = T0 + 10 * MINUTE;
+    sink.write(&batch(now, json!({ "rollups": [rollup("load", now, &[5, 6])] }))).unwrap();
+    sink.close().unwrap();
+    let mut sink = open(&path, "b", Retention::new());
+    sink.write(&batch(now + MINUTE, json!({}))).unwrap();
+    keep(&mut sink, &path);
+    let later = now + 2 * HOUR;
+    sink.write(&batch(later, json!({ "rollups": [rollup("load", later, &[5, 6, 7])] }))).unwrap();
+    let selection = Selection::new(TimeRange::since(at(now + HOUR)).until(at(later + MINUTE)));
+    let found = SqliteHistory::open(&path).unwrap().figures(&selection, LONG).unwrap();
+    assert_eq!(found.figures.finished(), 3, "{:?}", found.covered);
+}
+
+#[test]
+fn a_record_of_a_wrong_clock_does_not_make_the_others_too_many() {
+    let folder = Folder::new("wrong");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::new().max_bytes(2 << 20));
+    let wrong = json!({ "started_at_ns": T0 + 1_461 * DAY });
+    sink.write(&batch(T0, json!({ "records": [record(99_999, "load", wrong)] }))).unwrap();
+    // Two hours: more may go than must.
+    for minute in 0..120 {
+        fill(&mut sink, minute * 60, 1);
+    }
+    keep(&mut sink, &path);
+    assert!(one::<i64>(&path, "PRAGMA page_count") * one::<i64>(&path, "PRAGMA page_size") <= 2 << 20);
+    let left = count(&path, "records");
+    assert!((5_000..100_000).contains(&left), "{left}");
+    assert_eq!(one::<i64>(&path, "SELECT max(started_at_ns) FROM records WHERE id > 2000"), T0 + 119 * MINUTE);
 }

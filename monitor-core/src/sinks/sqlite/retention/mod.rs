@@ -18,6 +18,7 @@ mod room;
 mod task;
 mod unused;
 
+use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,22 +45,32 @@ const LOOKED_LONG_AGO: Duration = Duration::from_mins(10);
 /// The least pause between two transactions.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How long it may work in each second: as a rule, and while the file is too large or that was too little for so long.
+/// How long it may work in each second: as a rule; while the file is too large or that was too little for so long; and while
+/// the file is much too large, for a disk that is full is worse than a sink that is behind.
 const SHARE: Duration = Duration::from_millis(100);
 const LARGE_SHARE: Duration = Duration::from_millis(300);
 const HURRY: u32 = 10;
+const LARGEST_SHARE: Duration = Duration::from_millis(900);
+
+/// Too large by more than one of so many parts is much too large.
+const MUCH: u64 = 8;
+
+/// A clock that is further ahead than that of the look before is not believed until the next one: one that is wrong for a
+/// moment must not cost a history.
+const BELIEVED: Duration = Duration::from_hours(24);
 
 /// Removes what is too old or too much.
 #[derive(Debug)]
 pub(super) struct Keeper {
     retention: Retention,
-    pace: Pace,
     vacuum_pace: Pace,
-    /// What is to be done, the next last.
-    tasks: Vec<Task>,
+    /// What is to be done, the next first.
+    tasks: VecDeque<Task>,
     /// The monotonic clock stands still while the machine sleeps, so both count.
     looked: Option<(Instant, i64)>,
     swept: Option<(Instant, i64)>,
+    /// The time of the last look, as far as it was believed.
+    clock_ns: i64,
     /// The file gives back pages until few are free.
     gives_back: bool,
     /// Shares in a row after which there was more to do.
@@ -68,14 +79,13 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(retention: Retention) -> Keeper {
-        let (pace, vacuum_pace) = (Pace::default(), Pace::default());
         Keeper {
             retention,
-            pace,
-            vacuum_pace,
-            tasks: Vec::new(),
+            vacuum_pace: Pace::default(),
+            tasks: VecDeque::new(),
             looked: None,
             swept: None,
+            clock_ns: i64::MIN,
             gives_back: false,
             unfinished: 0,
         }
@@ -84,28 +94,29 @@ impl Keeper {
     /// Does a share of the work, if there is any. Returns whether ids of texts and series may have gone.
     pub(super) fn work(&mut self, connection: &mut Connection, now_ns: i64) -> Result<bool, StoreError> {
         if is_over(self.looked, BETWEEN_LOOKS, now_ns) {
-            self.looked = Some((Instant::now(), now_ns));
             self.look(connection, now_ns)?;
         }
-        let hurry = self.unfinished >= HURRY || room::used_bytes(connection)? > self.retention.max_bytes;
-        let until = Instant::now() + if hurry { LARGE_SHARE } else { SHARE };
+        let until = Instant::now() + self.share(connection)?;
         let mut removed_ids = false;
         self.unfinished += 1;
         while Instant::now() < until && !fork_gate::is_waited_for() {
             let began = Instant::now();
-            if !self.go_on(connection, now_ns, &mut removed_ids)? {
+            if !self.go_on(connection, &mut removed_ids)? {
                 self.unfinished = 0;
                 break;
             }
             thread::sleep(began.elapsed().clamp(PAUSE, 5 * PAUSE));
+        }
+        if self.unfinished > 0 && !self.tasks.is_empty() {
+            // The others next: what takes hours must not keep them waiting.
+            self.tasks.rotate_left(1);
         }
         Ok(removed_ids)
     }
 
     /// A share of the work for an instance that ends, if nobody has looked for long.
     pub(super) fn work_at_end(&mut self, connection: &mut Connection, now_ns: i64) -> Result<(), StoreError> {
-        let sql = "SELECT at_ns FROM upkeep WHERE task = 'retention'";
-        let looked: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+        let looked = looked_at(connection)?;
         let recent = now_ns.saturating_sub(duration(LOOKED_LONG_AGO));
         if self.looked.is_some() || looked.is_some_and(|at_ns| (recent..=now_ns).contains(&at_ns)) {
             return Ok(());
@@ -113,43 +124,76 @@ impl Keeper {
         self.work(connection, now_ns).map(drop)
     }
 
+    /// How long it may work now.
+    fn share(&self, connection: &Connection) -> Result<Duration, StoreError> {
+        let (used, max) = (room::used_bytes(connection)?, self.retention.max_bytes);
+        Ok(if used > max.saturating_add(max / MUCH) {
+            LARGEST_SHARE
+        } else if used > max || self.unfinished >= HURRY {
+            LARGE_SHARE
+        } else {
+            SHARE
+        })
+    }
+
     /// One transaction. Returns whether there may be more to do.
-    fn go_on(&mut self, connection: &mut Connection, now_ns: i64, removed_ids: &mut bool) -> Result<bool, StoreError> {
-        if let Some(task) = self.tasks.last_mut() {
+    fn go_on(&mut self, connection: &mut Connection, removed_ids: &mut bool) -> Result<bool, StoreError> {
+        if let Some(task) = self.tasks.front_mut() {
             *removed_ids |= task.removes_ids();
-            let went_on = task.go_on(connection, &mut self.pace);
+            let went_on = task.go_on(connection);
             if !matches!(went_on, Ok(true)) {
                 // One that cannot be done must not keep the others from being done.
-                self.tasks.pop();
+                self.tasks.pop_front();
             }
             return went_on.map(|_| true);
         }
         if room::used_bytes(connection)? > self.retention.max_bytes
-            && let Some(task) = room::most_dispensable(connection, now_ns)?
+            && let Some(task) = room::most_dispensable(connection, self.clock_ns)?
         {
-            self.tasks.push(task);
+            self.tasks.push_back(task);
             return Ok(true);
         }
         self.gives_back = room::is_to_be_given_back(connection, self.gives_back, self.retention.max_bytes)?;
         if self.gives_back {
-            room::give_back(connection, &mut self.vacuum_pace)?;
+            self.gives_back = room::give_back(connection, &mut self.vacuum_pace)?;
         }
         Ok(self.gives_back)
     }
 
     fn look(&mut self, connection: &mut Connection, now_ns: i64) -> Result<(), StoreError> {
+        let looked = match self.looked {
+            Some((_, at_ns)) => Some(at_ns),
+            None => looked_at(connection)?,
+        };
+        self.looked = Some((Instant::now(), now_ns));
+        self.clock_ns = looked.map_or(now_ns, |at_ns| now_ns.min(at_ns.saturating_add(duration(BELIEVED))));
         let sql = "INSERT INTO upkeep (task, at_ns) VALUES ('retention', ?1)
             ON CONFLICT (task) DO UPDATE SET at_ns = excluded.at_ns";
         connection.execute(sql, [now_ns])?;
-        self.tasks.clear();
+        // After a clock that was ahead for longer: what is from now on on is complete.
+        connection.execute("UPDATE kept_since SET since_ns = ?1 WHERE since_ns > ?1", [now_ns])?;
+        let old = too_old(&self.retention).filter(|&(_, age)| age < Duration::MAX);
+        let old = old.map(|(part, age)| Task::new(part, self.clock_ns.saturating_sub(duration(age))));
+        let mut tasks: Vec<Task> = old.collect();
         if is_over(self.swept, BETWEEN_SWEEPS, now_ns) {
             self.swept = Some((Instant::now(), now_ns));
-            self.tasks = unused::tasks(connection, now_ns)?;
+            tasks.extend(unused::tasks(self.clock_ns));
         }
-        let old = too_old(&self.retention).filter(|&(_, age)| age < Duration::MAX);
-        self.tasks.extend(old.map(|(part, age)| Task::new(part, now_ns.saturating_sub(duration(age)))));
+        for task in tasks {
+            // One that is not done goes on from where it is.
+            match self.tasks.iter_mut().find(|unfinished| unfinished.is_of_the_same(&task)) {
+                Some(unfinished) => unfinished.extend_to(&task),
+                None => self.tasks.push_back(task),
+            }
+        }
         Ok(())
     }
+}
+
+/// When any run looked last.
+fn looked_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT at_ns FROM upkeep WHERE task = 'retention'";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
 }
 
 /// Whether a pause is over, by one clock or the other.
@@ -157,25 +201,29 @@ fn is_over(since: Option<(Instant, i64)>, pause: Duration, now_ns: i64) -> bool 
     since.is_none_or(|(then, then_ns)| then.elapsed() >= pause || now_ns.saturating_sub(then_ns) >= duration(pause))
 }
 
-/// The parts and their ages; what is removed first comes last.
+/// The parts and their ages, in the order in which they are removed.
 fn too_old(retention: &Retention) -> impl Iterator<Item = (Part, Duration)> {
-    let severities = (0_i64..).zip(retention.errors);
     let longest = retention.errors.into_iter().max().unwrap_or(Duration::MAX);
-    // The longest steps come first, so they are removed last: there is no moment in which longer ones are missing.
-    let figures = [86_400, 3_600, 60, 10].into_iter().zip(retention.figures.into_iter().rev());
     let others = [
-        (Part::Audit, retention.audit),
-        (Part::Alerts, retention.alerts),
-        (Part::OperationsById, retention.operations_by_id),
-        (Part::Progress, retention.progress),
-        (Part::Transitions, retention.transitions),
-        (Part::QueueSamples, retention.queue_samples),
         (Part::ErrorHours, longest),
+        (Part::QueueSamples, retention.queue_samples),
+        (Part::Transitions, retention.transitions),
+        (Part::Progress, retention.progress),
+        (Part::OperationsById, retention.operations_by_id),
+        (Part::Alerts, retention.alerts),
+        (Part::Audit, retention.audit),
     ];
-    let errors = severities
-        .flat_map(|(severity, age)| [(Part::ErrorGroups(severity), age), (Part::ErrorSamples(severity), age)]);
+    let samples = (0_i64..).zip(retention.errors).map(|(severity, age)| (Part::ErrorSamples(severity), age));
+    // A group has the severity of its worst sample, and goes with all of them.
+    let of_groups = retention.errors.into_iter().scan(Duration::ZERO, |longest, age| {
+        *longest = age.max(*longest);
+        Some(*longest)
+    });
+    let groups = (0_i64..).zip(of_groups).map(|(severity, age)| (Part::ErrorGroups(severity), age));
+    let figures = [10, 60, 3_600, 86_400].into_iter().zip(retention.figures);
     let together =
         figures.clone().filter(|&(step_s, _)| step_s > 10).map(|(step_s, age)| (Part::Together(step_s), age));
     let figures = figures.map(|(step_s, age)| (Part::Figures(step_s), age));
-    others.into_iter().chain(errors).chain(together).chain(figures).chain([(Part::Records, retention.records)])
+    let records = [(Part::Records, retention.records)];
+    records.into_iter().chain(figures).chain(together).chain(samples).chain(groups).chain(others)
 }

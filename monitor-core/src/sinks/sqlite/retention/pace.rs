@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::sinks::sqlite::error::StoreError;
 
 /// How long a transaction goes on taking pieces. With the last piece and its commit it holds the lock somewhat longer.
-const WORK: Duration = Duration::from_millis(10);
+const WORK: Duration = Duration::from_millis(6);
 
 /// How long a piece should take.
 const PIECE: Duration = Duration::from_millis(2);

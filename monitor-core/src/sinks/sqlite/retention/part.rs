@@ -173,8 +173,10 @@ impl Part {
     /// The oldest of it that there is.
     pub(super) fn oldest_ns(self, connection: &Connection) -> Result<Option<i64>, StoreError> {
         let sql = match self {
-            // The time up to which the first ones are: they are removed in the order in which they came.
-            Part::Records => "SELECT last_started_at_ns FROM record_blocks WHERE ?1 = 0 ORDER BY block LIMIT 1",
+            // The time up to which those of one block are. Not of the first one: it may have one of a clock that was ahead.
+            Part::Records => {
+                "SELECT last_started_at_ns FROM record_blocks WHERE ?1 = 0 ORDER BY last_started_at_ns LIMIT 1"
+            }
             Part::Figures(_) => "SELECT start_ns FROM rollups WHERE step_s = ?1 AND open = 0 ORDER BY start_ns LIMIT 1",
             Part::Together(_) => {
                 "SELECT start_ns FROM durations_of_all WHERE step_s = ?1

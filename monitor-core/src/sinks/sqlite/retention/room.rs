@@ -85,16 +85,60 @@ pub(super) fn is_to_be_given_back(connection: &Connection, begun: bool, max_byte
     Ok(too_large || free > from.max(FEW_PAGES / 8))
 }
 
-/// Gives some pages back.
-pub(super) fn give_back(connection: &mut Connection, pace: &mut Pace) -> Result<(), StoreError> {
+/// Gives some pages back. Returns whether there were any to give: a file that was made by another program may not be able to.
+pub(super) fn give_back(connection: &mut Connection, pace: &mut Pace) -> Result<bool, StoreError> {
+    let mut given = 0;
     pace.transaction(
         connection,
         |transaction, most| {
             let before = free_pages(transaction)?;
-            transaction.execute_batch(&format!("PRAGMA incremental_vacuum({most})"))?;
-            Ok(usize::try_from(before - free_pages(transaction)?).unwrap_or(0))
+            // One row for each page, which is given back when it is asked for.
+            let mut statement = transaction.prepare(&format!("PRAGMA incremental_vacuum({most})"))?;
+            let mut rows = statement.raw_query();
+            while rows.next()?.is_some() {}
+            let pages = usize::try_from(before - free_pages(transaction)?).unwrap_or(0);
+            given += pages;
+            Ok(pages)
         },
         |_, _| Ok(()),
     )?;
-    Ok(())
+    Ok(given > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with many free pages.
+    fn with_free_pages(auto_vacuum: &str) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = format!(
+            "PRAGMA auto_vacuum = {auto_vacuum}; CREATE TABLE large (a);
+            WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)
+            INSERT INTO large SELECT zeroblob(4000) FROM n; DELETE FROM large;"
+        );
+        connection.execute_batch(&sql).unwrap();
+        assert!(free_pages(&connection).unwrap() > 1_000);
+        connection
+    }
+
+    #[test]
+    fn as_many_pages_are_given_back_as_are_asked_for() {
+        let mut connection = with_free_pages("INCREMENTAL");
+        let mut pace = Pace::default();
+        let mut transactions = 0;
+        while give_back(&mut connection, &mut pace).unwrap() {
+            transactions += 1;
+        }
+        assert_eq!(free_pages(&connection).unwrap(), 0);
+        assert!(transactions < 500, "{transactions} for 2,000 pages");
+    }
+
+    #[test]
+    fn a_file_that_cannot_give_pages_back_is_left_alone() {
+        let mut connection = with_free_pages("NONE");
+        let before = pages(&connection).unwrap();
+        assert!(!give_back(&mut connection, &mut Pace::default()).unwrap(), "there is nothing more to do");
+        assert_eq!(pages(&connection).unwrap(), before);
+    }
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::pace::Pace;
 use super::part::{Part, Way};
+use super::unused;
 use crate::sinks::sqlite::audit_remove;
 use crate::sinks::sqlite::error::StoreError;
 use crate::sinks::sqlite::spans::SECOND;
@@ -19,6 +20,7 @@ const LOOKED_UP: i64 = 1_000;
 pub(super) struct Task {
     part: Part,
     before_ns: i64,
+    pace: Pace,
     /// Rows that were looked up and are not removed yet, the next one last: blocks or ids.
     found: Vec<i64>,
     /// The time and id up to which was looked.
@@ -31,12 +33,21 @@ impl Task {
             0 => before_ns,
             step_s => before_ns.saturating_sub(before_ns.rem_euclid(step_s * SECOND)),
         };
-        Task { part, before_ns, found: Vec::new(), looked_to: (i64::MIN, i64::MIN) }
+        Task { part, before_ns, pace: Pace::default(), found: Vec::new(), looked_to: (i64::MIN, i64::MIN) }
     }
 
     /// Whether what is of that time would go.
     pub(super) fn is_after(&self, at_ns: i64) -> bool {
         at_ns < self.before_ns
+    }
+
+    pub(super) fn is_of_the_same(&self, other: &Task) -> bool {
+        self.part == other.part
+    }
+
+    /// Goes on to what the other one would remove.
+    pub(super) fn extend_to(&mut self, other: &Task) {
+        self.before_ns = self.before_ns.max(other.before_ns);
     }
 
     /// Whether something of it is known by its id elsewhere.
@@ -45,7 +56,7 @@ impl Task {
     }
 
     /// Removes some, in one transaction. Returns whether there may be more.
-    pub(super) fn go_on(&mut self, connection: &mut Connection, pace: &mut Pace) -> Result<bool, StoreError> {
+    pub(super) fn go_on(&mut self, connection: &mut Connection) -> Result<bool, StoreError> {
         let (part, before_ns) = (self.part, self.before_ns);
         let way = part.way();
         match way {
@@ -57,7 +68,7 @@ impl Task {
                     Way::AtOnce(sql) => Ok(transaction.prepare_cached(sql)?.execute((before_ns, most, part.own()))?),
                     _ => audit_remove::remove_before(transaction, before_ns, usize::try_from(most).unwrap_or(0)),
                 };
-                pace.transaction(connection, piece, |transaction, removed| {
+                self.pace.transaction(connection, piece, |transaction, removed| {
                     if removed == 0 { Ok(()) } else { keep_since(transaction, part, before_ns) }
                 })
             }
@@ -65,20 +76,23 @@ impl Task {
                 if self.found.is_empty() && !self.look_up(connection, sql)? {
                     return Ok(false);
                 }
-                let since_ns = Cell::new(before_ns);
+                let since_ns = Cell::new(i64::MIN);
                 let found = &mut self.found;
-                let mut checked = None;
+                let (mut limit_ns, mut checked) = (None, None);
                 let piece = |transaction: &Transaction<'_>, most| {
+                    let before_ns = match limit_ns {
+                        Some(limit_ns) => limit_ns,
+                        None => *limit_ns.insert(limit(transaction, part, before_ns)?),
+                    };
                     while let Some(&id) = found.last() {
                         if checked != Some(id) {
                             checked = Some(id);
-                            let Some(last) = still_old(transaction, part, id, before_ns)? else {
+                            let Some(last_ns) = still_old(transaction, part, id, before_ns)? else {
                                 found.pop();
                                 continue;
                             };
-                            if part == Part::Records {
-                                since_ns.set(last.saturating_add(1).min(before_ns));
-                            }
+                            let removed_to = if part == Part::Records { last_ns.saturating_add(1) } else { before_ns };
+                            since_ns.set(since_ns.get().max(removed_to.min(before_ns)));
                         }
                         let (removed, done) = remove_one(transaction, part, id, before_ns, most)?;
                         if done {
@@ -90,7 +104,7 @@ impl Task {
                     }
                     Ok(0)
                 };
-                pace.transaction(connection, piece, |transaction, removed| {
+                self.pace.transaction(connection, piece, |transaction, removed| {
                     if removed == 0 { Ok(()) } else { keep_since(transaction, part, since_ns.get()) }
                 })?;
                 // There may be more to look up.
@@ -101,9 +115,10 @@ impl Task {
 
     fn look_up(&mut self, connection: &Connection, sql: &str) -> Result<bool, StoreError> {
         let (time, id) = self.looked_to;
+        let before_ns = limit(connection, self.part, self.before_ns)?;
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement
-            .query_map((self.before_ns, time, id, self.part.own(), LOOKED_UP), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_map((before_ns, time, id, self.part.own(), LOOKED_UP), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let rows: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
         self.looked_to = rows.last().copied().unwrap_or(self.looked_to);
         self.found = rows.into_iter().rev().map(|(_, id)| id).collect();
@@ -123,6 +138,16 @@ fn is_due(connection: &Connection, part: Part, before_ns: i64) -> Result<bool, S
         _ => "SELECT 1 FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1 LIMIT 1",
     };
     Ok(connection.prepare_cached(sql)?.exists([before_ns])?)
+}
+
+/// Before when something must be to be removed, with what is known now.
+fn limit(connection: &Connection, part: Part, before_ns: i64) -> Result<i64, StoreError> {
+    match part {
+        Part::Strings | Part::Series | Part::Instances => {
+            Ok(unused::unused_before_ns(connection, part)?.min(before_ns))
+        }
+        _ => Ok(before_ns),
+    }
 }
 
 /// Whether what was looked up without a lock is still to be removed: then a time, of records that of the last one.

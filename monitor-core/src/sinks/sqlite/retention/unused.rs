@@ -35,21 +35,58 @@ const OTHERS: [&str; 8] = [
 ];
 
 /// Removing what nothing has.
-pub(super) fn tasks(connection: &Connection, now_ns: i64) -> Result<Vec<Task>, StoreError> {
-    let oldest = |tables: &[&str]| oldest(connection, tables, now_ns);
-    let of_texts = oldest(&[RECORDS, TRANSITIONS, QUEUES])?;
-    let of_series = oldest(&FIGURES)?.min(oldest(&[RECORDS, RUNNING])?);
-    let of_runs = of_texts.min(of_series).min(oldest(&OTHERS)?);
-    let task = |part, oldest_ns: i64| Task::new(part, oldest_ns.saturating_sub(MARGIN_NS));
-    Ok(vec![task(Part::Instances, of_runs), task(Part::Series, of_series), task(Part::Strings, of_texts)])
+pub(super) fn tasks(now_ns: i64) -> [Task; 3] {
+    // Texts last: the others have some.
+    [Part::Instances, Part::Series, Part::Strings].map(|part| Task::new(part, now_ns.saturating_sub(MARGIN_NS)))
 }
 
-/// The time of the oldest row. It is now where there is none: another process may just be writing one.
-fn oldest(connection: &Connection, tables: &[&str], now_ns: i64) -> Result<i64, StoreError> {
-    let mut oldest = now_ns;
-    for sql in tables {
+/// Before which time something must have been used last for no row to have it. Asked in the transaction that removes: rows
+/// with old times may have come a moment ago, from a batch that was delayed or a run that was found dead.
+pub(super) fn unused_before_ns(connection: &Connection, part: Part) -> Result<i64, StoreError> {
+    const OF_TEXTS: [&str; 3] = [RECORDS, TRANSITIONS, QUEUES];
+    const OF_SERIES: [&str; 2] = [RECORDS, RUNNING];
+    let tables: &[&[&str]] = match part {
+        Part::Strings => &[&OF_TEXTS],
+        Part::Series => &[&OF_SERIES, &FIGURES],
+        _ => &[&OF_TEXTS, &OF_SERIES, &FIGURES, &OTHERS],
+    };
+    let mut oldest_ns = i64::MAX;
+    for sql in tables.iter().copied().flatten() {
         let first: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        oldest = oldest.min(first.unwrap_or(i64::MAX));
+        oldest_ns = oldest_ns.min(first.unwrap_or(i64::MAX));
     }
-    Ok(oldest)
+    Ok(oldest_ns.saturating_sub(MARGIN_NS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::sqlite::connection::{Durability, open_to_write};
+
+    #[test]
+    fn what_an_old_row_was_given_in_the_meantime_stays() {
+        let path = std::env::temp_dir().join(format!("monitor-unused-{}.db", std::process::id()));
+        let mut connection = open_to_write(&path, Durability::Process).unwrap();
+        let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)
+            INSERT INTO strings (id, text, used_at_ns) SELECT n, n, 0 FROM n";
+        connection.execute_batch(sql).unwrap();
+        let [.., mut texts] = tasks(10 * MARGIN_NS);
+        assert!(texts.go_on(&mut connection).unwrap());
+        let left = |connection: &Connection| -> (i64, i64) {
+            let sql = "SELECT count(*), min(id) FROM strings";
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        let (count, next) = left(&connection);
+        assert!(count < 5_000);
+        // A run that was found dead, or a batch that was delayed: looked up is what it uses already.
+        let sql = "INSERT INTO transitions (instance_id, machine_id, entity, from_id, to_id, at_ns, time_in_state_ns)
+            VALUES (1, ?1, 'e', ?1, ?1, 5, 0)";
+        connection.execute(sql, [next]).unwrap();
+        while texts.go_on(&mut connection).unwrap() {}
+        assert_eq!(left(&connection), (count, next));
+        drop(connection);
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(crate::sinks::sqlite::recovery::beside(&path, end));
+        }
+    }
 }
