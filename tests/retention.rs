@@ -370,6 +370,24 @@ fn a_file_that_is_too_large_loses_the_oldest_and_gives_its_room_back() {
 }
 
 #[test]
+fn a_program_that_leaves_no_time_does_not_make_the_file_too_large() {
+    let folder = Folder::new("busy");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::new().max_bytes(2 << 20));
+    let pragma = |name: &str| one::<i64>(&path, &format!("PRAGMA {name}"));
+    let size = || (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
+    sink.idle().unwrap();
+    let mut largest = 0;
+    for second in 0..150 {
+        // Never idle.
+        fill(&mut sink, second, 1);
+        largest = largest.max(size());
+    }
+    assert!(largest < 4 << 20, "{largest}");
+    assert_eq!(one::<i64>(&path, "SELECT max(started_at_ns) FROM records"), T0 + 149 * SECOND);
+}
+
+#[test]
 fn what_nothing_has_any_more_goes() {
     let folder = Folder::new("unused");
     let path = folder.file();

@@ -26,9 +26,6 @@ const BETWEEN_REPLACEMENTS: Duration = Duration::from_mins(1);
 /// How often an instance that has nothing to write says that it is alive.
 const BETWEEN_SIGNS: Duration = Duration::from_secs(10);
 
-/// Retention has its turn after a batch when it had none for so long.
-const LONGEST_WITHOUT_KEEPING: Duration = Duration::from_secs(10);
-
 /// How often dead instances are looked for.
 const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
 
@@ -288,6 +285,13 @@ impl SqliteSink {
         Ok(self.session.as_mut().map_or(Ok(()), |session| session.keep(&mut self.keeper, now_ns)))
     }
 
+    /// Whether it is to remove more before the next batch.
+    fn is_to_keep(&mut self, times: u32) -> Result<bool, StoreError> {
+        let since = self.kept.elapsed();
+        let Some(session) = &self.session else { return Ok(false) };
+        self.keeper.is_due(&*session.connection()?, since, times)
+    }
+
     /// The time of the last batch, and what has passed since.
     fn now_ns(&self) -> i64 {
         let (at_ns, then) = self.last_batch;
@@ -336,8 +340,10 @@ impl Sink for SqliteSink {
         }
         self.last_batch = (unix_ns(batch.at), Instant::now());
         self.signed = Instant::now();
-        if self.kept.elapsed() >= LONGEST_WITHOUT_KEEPING {
-            // So many batches come that there is never time. The batch is stored: what goes wrong here shows next time.
+        let mut times = 0;
+        // The batch is stored: what goes wrong here shows next time.
+        while self.is_to_keep(times).unwrap_or(false) {
+            times += 1;
             let _ = self.keep()?;
         }
         Ok(())

@@ -45,15 +45,21 @@ const LOOKED_LONG_AGO: Duration = Duration::from_mins(10);
 /// The least pause between two transactions.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How long it may work in each second: as a rule; while the file is too large or that was too little for so long; and while
-/// the file is much too large, for a disk that is full is worse than a sink that is behind.
+/// How long it may work in each second: as a rule; while the file is too large, or that was too little for so long; and while
+/// the file grows nevertheless, for a disk that is full is worse than a sink that is behind.
 const SHARE: Duration = Duration::from_millis(100);
 const LARGE_SHARE: Duration = Duration::from_millis(300);
 const HURRY: u32 = 10;
 const LARGEST_SHARE: Duration = Duration::from_millis(900);
 
-/// Too large by more than one of so many parts is much too large.
-const MUCH: u64 = 8;
+/// A file that is too large, and larger than it was found by one of so many parts, grows.
+const GROWS: u64 = 8;
+
+/// It has its turn after a batch when it had none for so long: a program that is busy may leave no time between batches.
+const LONGEST_WITHOUT: Duration = Duration::from_secs(10);
+
+/// Shares after a batch while the file grows. The next batches wait, or are dropped and counted.
+const MOST_SHARES: u32 = 5;
 
 /// A clock that is further ahead than that of the look before is not believed until the next one: one that is wrong for a
 /// moment must not cost a history.
@@ -69,12 +75,22 @@ pub(super) struct Keeper {
     /// The monotonic clock stands still while the machine sleeps, so both count.
     looked: Option<(Instant, i64)>,
     swept: Option<(Instant, i64)>,
-    /// The time of the last look, as far as it was believed.
-    clock_ns: i64,
+    /// How much of the time at the last look was not believed.
+    disbelieved_ns: i64,
     /// The file gives back pages until few are free.
     gives_back: bool,
     /// Shares in a row after which there was more to do.
     unfinished: u32,
+    /// Bytes of the file when it was opened.
+    found_bytes: Option<u64>,
+}
+
+/// How much larger the file is than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Excess {
+    None,
+    Some,
+    Grows,
 }
 
 impl Keeper {
@@ -85,10 +101,20 @@ impl Keeper {
             tasks: VecDeque::new(),
             looked: None,
             swept: None,
-            clock_ns: i64::MIN,
+            disbelieved_ns: 0,
             gives_back: false,
             unfinished: 0,
+            found_bytes: None,
         }
+    }
+
+    /// Whether it is to work after a batch, of which it was so long ago that it last did, and that it already did so often.
+    pub(super) fn is_due(&mut self, connection: &Connection, since: Duration, times: u32) -> Result<bool, StoreError> {
+        Ok(match self.excess(connection)? {
+            Excess::None => since >= LONGEST_WITHOUT,
+            Excess::Some => times == 0,
+            Excess::Grows => times < MOST_SHARES,
+        })
     }
 
     /// Does a share of the work, if there is any. Returns whether ids of texts and series may have gone.
@@ -96,12 +122,18 @@ impl Keeper {
         if is_over(self.looked, BETWEEN_LOOKS, now_ns) {
             self.look(connection, now_ns)?;
         }
-        let until = Instant::now() + self.share(connection)?;
+        let clock_ns = now_ns.saturating_sub(self.disbelieved_ns);
+        let share = match self.excess(connection)? {
+            Excess::Grows => LARGEST_SHARE,
+            Excess::None if self.unfinished < HURRY => SHARE,
+            _ => LARGE_SHARE,
+        };
+        let until = Instant::now() + share;
         let mut removed_ids = false;
         self.unfinished += 1;
         while Instant::now() < until && !fork_gate::is_waited_for() {
             let began = Instant::now();
-            if !self.go_on(connection, &mut removed_ids)? {
+            if !self.go_on(connection, clock_ns, &mut removed_ids)? {
                 self.unfinished = 0;
                 break;
             }
@@ -124,20 +156,26 @@ impl Keeper {
         self.work(connection, now_ns).map(drop)
     }
 
-    /// How long it may work now.
-    fn share(&self, connection: &Connection) -> Result<Duration, StoreError> {
+    fn excess(&mut self, connection: &Connection) -> Result<Excess, StoreError> {
         let (used, max) = (room::used_bytes(connection)?, self.retention.max_bytes);
-        Ok(if used > max.saturating_add(max / MUCH) {
-            LARGEST_SHARE
-        } else if used > max || self.unfinished >= HURRY {
-            LARGE_SHARE
+        // One that was found large, because it may be less large than it was allowed to be before, takes its time.
+        let largest = max.max(*self.found_bytes.get_or_insert(used));
+        Ok(if used > largest.saturating_add(largest / GROWS) {
+            Excess::Grows
+        } else if used > max {
+            Excess::Some
         } else {
-            SHARE
+            Excess::None
         })
     }
 
     /// One transaction. Returns whether there may be more to do.
-    fn go_on(&mut self, connection: &mut Connection, removed_ids: &mut bool) -> Result<bool, StoreError> {
+    fn go_on(
+        &mut self,
+        connection: &mut Connection,
+        clock_ns: i64,
+        removed_ids: &mut bool,
+    ) -> Result<bool, StoreError> {
         if let Some(task) = self.tasks.front_mut() {
             *removed_ids |= task.removes_ids();
             let went_on = task.go_on(connection);
@@ -148,7 +186,7 @@ impl Keeper {
             return went_on.map(|_| true);
         }
         if room::used_bytes(connection)? > self.retention.max_bytes
-            && let Some(task) = room::most_dispensable(connection, self.clock_ns)?
+            && let Some(task) = room::most_dispensable(connection, clock_ns)?
         {
             self.tasks.push_back(task);
             return Ok(true);
@@ -166,18 +204,19 @@ impl Keeper {
             None => looked_at(connection)?,
         };
         self.looked = Some((Instant::now(), now_ns));
-        self.clock_ns = looked.map_or(now_ns, |at_ns| now_ns.min(at_ns.saturating_add(duration(BELIEVED))));
+        let clock_ns = looked.map_or(now_ns, |at_ns| now_ns.min(at_ns.saturating_add(duration(BELIEVED))));
+        self.disbelieved_ns = now_ns.saturating_sub(clock_ns);
         let sql = "INSERT INTO upkeep (task, at_ns) VALUES ('retention', ?1)
             ON CONFLICT (task) DO UPDATE SET at_ns = excluded.at_ns";
         connection.execute(sql, [now_ns])?;
         // After a clock that was ahead for longer: what is from now on on is complete.
         connection.execute("UPDATE kept_since SET since_ns = ?1 WHERE since_ns > ?1", [now_ns])?;
         let old = too_old(&self.retention).filter(|&(_, age)| age < Duration::MAX);
-        let old = old.map(|(part, age)| Task::new(part, self.clock_ns.saturating_sub(duration(age))));
+        let old = old.map(|(part, age)| Task::new(part, clock_ns.saturating_sub(duration(age))));
         let mut tasks: Vec<Task> = old.collect();
         if is_over(self.swept, BETWEEN_SWEEPS, now_ns) {
             self.swept = Some((Instant::now(), now_ns));
-            tasks.extend(unused::tasks(self.clock_ns));
+            tasks.extend(unused::tasks(clock_ns));
         }
         for task in tasks {
             // One that is not done goes on from where it is.
