@@ -231,7 +231,11 @@ fn killed_removing() {
     let folder = Folder::new("sqlite-faults");
     let path = folder.file("monitor.db");
     let local = monitor(&path);
-    work(&local, 2_000);
+    for _ in 0..20 {
+        work(&local, 100);
+        // Or those are dropped, and counted, that find no room before they are taken.
+        local.flush(PATIENCE).unwrap();
+    }
     local.shutdown(PATIENCE).unwrap();
     // A hundred thousand records that are too old, and two thousand that are not.
     let sql = Connection::open(&path).unwrap();
