@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use rusqlite::config::DbConfig;
 
 use super::connection::open_to_read;
@@ -18,6 +17,7 @@ use super::reading::Reading;
 use super::{
     audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_points, read_rollups,
 };
+use crate::base::watched::Watched;
 use crate::model::{
     AuditEntry, AuditFilter, AuditHead, AuditReport, DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint,
     HistoryFigures, HistorySummary, OperationFilter, OperationStatus, Page, PageRequest, ProgressFilter, QueueSample,
@@ -61,8 +61,7 @@ struct Pool {
     path: PathBuf,
     /// The process that opened it. A connection must not be used, nor even closed, across a fork.
     process: u32,
-    state: Mutex<State>,
-    returned: Condvar,
+    state: Watched<State>,
 }
 
 struct State {
@@ -79,12 +78,8 @@ impl SqliteHistory {
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteHistory, HistoryError> {
         let path = path.as_ref().to_path_buf();
         let first = connect(&path)?;
-        let pool = Pool {
-            path,
-            process: std::process::id(),
-            state: Mutex::new(State { idle: vec![first], lent: 0 }),
-            returned: Condvar::new(),
-        };
+        let pool =
+            Pool { path, process: std::process::id(), state: Watched::new(State { idle: vec![first], lent: 0 }) };
         Ok(SqliteHistory { pool: Arc::new(pool) })
     }
 
@@ -157,7 +152,7 @@ impl Pool {
                 "it was opened by the process that this one was forked from; open it anew in this process",
             ));
         }
-        let Some(mut state) = self.state.try_lock_until(until) else { return Err(HistoryError::deadline(deadline)) };
+        let mut state = self.state.lock();
         loop {
             if let Some(connection) = state.idle.pop() {
                 state.lent += 1;
@@ -167,9 +162,10 @@ impl Pool {
                 state.lent += 1;
                 break;
             }
-            if self.returned.wait_until(&mut state, until).timed_out() {
+            if Instant::now() >= until {
                 return Err(HistoryError::deadline(deadline));
             }
+            (state, _) = self.state.wait_until(state, until);
         }
         drop(state);
         connect(&self.path).inspect_err(|_| self.take_back(None))
@@ -180,7 +176,7 @@ impl Pool {
         state.lent = state.lent.saturating_sub(1);
         state.idle.extend(connection);
         drop(state);
-        self.returned.notify_one();
+        self.state.notify_all();
     }
 }
 
