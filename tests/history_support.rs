@@ -30,7 +30,7 @@ pub(crate) fn at(ns: i64) -> SystemTime {
 pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) sql: Connection,
-    /// Durations of all series together by step and beginning.
+    /// Durations of all series together by step and beginning, for `rollups_of_all`.
     all: RefCell<BTreeMap<(i64, i64), Histogram>>,
 }
 
@@ -153,7 +153,7 @@ impl File {
         ];
         self.sql.prepare_cached(sql).unwrap().execute(parameters).unwrap();
         if step_s > 10 {
-            self.add_to_all((step_s, start_ns), &histogram, (calls, total), (of(min), of(max)));
+            self.add_to_all((step_s, start_ns), &histogram, [calls, failed, total], (of(min), of(max)));
         }
     }
 
@@ -162,20 +162,21 @@ impl File {
         &self,
         (step_s, start_ns): (i64, i64),
         histogram: &Histogram,
-        (calls, total): (u64, u64),
+        [calls, failed, total]: [u64; 3],
         (min, max): (Option<i64>, Option<i64>),
     ) {
         let mut all = self.all.borrow_mut();
         let sum = all.entry((step_s, start_ns)).or_default();
         sum.merge(histogram);
-        let sql = "INSERT INTO durations_of_all VALUES (?1, ?2, 1, ?7, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET
-            finished = finished + ?7, total_ns = total_ns + ?3, min_ns = coalesce(min(min_ns, ?4), min_ns, ?4),
-            max_ns = coalesce(max(max_ns, ?5), max_ns, ?5), durations = ?6";
-        self.sql
-            .prepare_cached(sql)
-            .unwrap()
-            .execute((step_s, start_ns, total.cast_signed(), min, max, blob(sum), calls.cast_signed()))
-            .unwrap();
+        let sql = "INSERT INTO rollups_of_all (step_s, start_ns, instance_id, started, succeeded, failed, panicked, cancelled,
+            items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns, durations)
+            VALUES (?1, ?2, 1, ?3, ?3 - ?4, ?4, 0, 0, ?3, 3 * ?3, 0, 0, 0, ?5, ?5, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
+            started = started + ?3, succeeded = succeeded + ?3 - ?4, failed = failed + ?4, items = items + ?3,
+            bytes = bytes + 3 * ?3, total_ns = total_ns + ?5, self_ns = self_ns + ?5, busy_ns = busy_ns + ?5,
+            min_ns = coalesce(min(min_ns, ?6), min_ns, ?6), max_ns = coalesce(max(max_ns, ?7), max_ns, ?7), durations = ?8";
+        let [calls, failed, total] = [calls, failed, total].map(u64::cast_signed);
+        let parameters = (step_s, start_ns, calls, failed, total, min, max, blob(sum));
+        self.sql.prepare_cached(sql).unwrap().execute(parameters).unwrap();
     }
 }
 

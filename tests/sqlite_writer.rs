@@ -188,15 +188,30 @@ fn sums(path: &Path, step_s: i64) -> (i64, i64, Option<i64>, Option<i64>) {
     connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap()
 }
 
-/// Steps in which the sum of all series is not what those of each come to.
+/// Steps in which the sums of all series are not what those of each come to.
 fn apart(path: &Path, step_s: i64) -> i64 {
+    let columns = [
+        "started",
+        "succeeded",
+        "failed",
+        "panicked",
+        "cancelled",
+        "items",
+        "bytes",
+        "allocations",
+        "allocated_bytes",
+        "polls",
+        "total_ns",
+        "self_ns",
+        "busy_ns",
+    ];
+    let (sums, plain) = (columns.map(|column| format!("sum({column})")).join(", "), columns.join(", "));
     let of_each = format!(
-        "SELECT start_ns, instance_id, sum(succeeded + failed), sum(total_ns), min(min_ns), max(max_ns) FROM rollups WHERE step_s = {step_s}
+        "SELECT start_ns, instance_id, {sums}, min(min_ns), max(max_ns) FROM rollups WHERE step_s = {step_s}
             GROUP BY start_ns, instance_id"
     );
-    let of_all = format!(
-        "SELECT start_ns, instance_id, finished, total_ns, min_ns, max_ns FROM durations_of_all WHERE step_s = {step_s}"
-    );
+    let of_all =
+        format!("SELECT start_ns, instance_id, {plain}, min_ns, max_ns FROM rollups_of_all WHERE step_s = {step_s}");
     let apart = format!(
         "SELECT (SELECT count(*) FROM ({of_each} EXCEPT {of_all})) + (SELECT count(*) FROM ({of_all} EXCEPT {of_each}))"
     );

@@ -19,7 +19,7 @@ use crate::BenchResult;
 const SCHEMA: &str = include_str!("../../../monitor-core/src/sinks/sqlite/schema_1.sql");
 
 /// Counted up when what is generated changes.
-const GENERATOR: u32 = 5;
+const GENERATOR: u32 = 6;
 
 /// Says how many records, in place of ten million, or 200,000 in the short form.
 pub const RECORDS: &str = "BENCH_RECORDS";
@@ -85,7 +85,8 @@ pub fn ready(folder: &Path, records: u64, mut say: impl FnMut(&str)) -> BenchRes
     let mut connection = Connection::open(&unfinished)?;
     connection.execute_batch(
         "PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA foreign_keys = OFF;
-         DELETE FROM records; DELETE FROM record_blocks; DELETE FROM rollups; DELETE FROM series; DELETE FROM instances;",
+         DELETE FROM records; DELETE FROM record_blocks; DELETE FROM rollups; DELETE FROM rollups_of_all;
+         DELETE FROM series; DELETE FROM instances;",
     )?;
     let model = Model::new(records);
     names(&connection)?;
@@ -237,8 +238,12 @@ fn rollups(connection: &mut Connection, model: &Model, say: &mut impl FnMut(&str
                  cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns,
                  durations) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5 - ?6, ?6, 0, 0, ?5, 0, 0, 0, 0, ?7, ?7, 0, ?8, ?9, ?10)",
             )?;
-            let mut together =
-                transaction.prepare("INSERT INTO durations_of_all VALUES (?1, ?2, ?3, ?8, ?4, ?5, ?6, ?7)")?;
+            let mut together = transaction.prepare(
+                "INSERT INTO rollups_of_all (step_s, start_ns, instance_id, started, succeeded, failed, panicked,
+                     cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns,
+                     max_ns, durations)
+                     VALUES (?1, ?2, ?3, ?4, ?4 - ?5, ?5, 0, 0, ?4, 0, 0, 0, 0, ?6, ?6, 0, ?7, ?8, ?9)",
+            )?;
             let first = END_NS - days * DAY;
             for step in 0..days * 86_400 / step_s {
                 let start = first + step * step_s * SECOND;
@@ -251,16 +256,9 @@ fn rollups(connection: &mut Connection, model: &Model, say: &mut impl FnMut(&str
                     insert.execute(params![step_s, start, series, run, calls, failed, total, min, max, blob])?;
                 }
                 if step_s > 10 {
-                    together.execute(params![
-                        step_s,
-                        start,
-                        run,
-                        all.total,
-                        all.min,
-                        all.max,
-                        all.encoded(),
-                        all.calls
-                    ])?;
+                    let blob = all.encoded();
+                    let Cell { calls, failed, total, min, max, .. } = all;
+                    together.execute(params![step_s, start, run, calls, failed, total, min, max, blob])?;
                 }
             }
         }

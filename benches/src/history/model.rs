@@ -90,6 +90,7 @@ impl Cell {
 
     pub(super) fn merge(&mut self, other: &Cell) {
         self.calls += other.calls;
+        self.failed += other.failed;
         self.total += other.total;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::blob;
 use super::error::StoreError;
 use super::read_records::{count, ns};
-use super::read_rollups::{COLUMNS, Chosen, add_extremes, add_sums, rows, rows_of, rows_together};
+use super::read_rollups::{COLUMNS, Chosen, Of, add_extremes, add_sums, rows_with};
 use super::reading::Reading;
 use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS};
@@ -13,9 +13,9 @@ use crate::model::units::from_unix_ns;
 use crate::model::{Figure, Figures, Selection, Series, SeriesPoint, Totals};
 
 /// What percentiles and means need of them.
-const HISTOGRAM_COLUMNS: &str = "series_id, instance_id, start_ns, total_ns, min_ns, max_ns, durations";
+const HISTOGRAM_COLUMNS: &str = "instance_id, start_ns, total_ns, min_ns, max_ns, durations";
 
-/// Columns that add up what a figure of all operations needs, those of each beginning together; `None` if it needs more.
+/// Columns that add up what a figure of many operations needs, those of each beginning together; `None` if it needs more.
 ///
 /// SQLite adds up several times as fast as rows can be handed over. It does so as floats, which hold any sum without an
 /// error; what comes of it is a float anyway.
@@ -31,7 +31,7 @@ fn added_up(figure: Figure) -> Option<String> {
     };
     let outcomes = ["succeeded", "failed", "panicked", "cancelled"];
     let column = |name: &str| match name {
-        "series_id" | "instance_id" => "0".to_owned(),
+        "instance_id" => "0".to_owned(),
         "start_ns" => name.to_owned(),
         "max_ns" if needed.contains(&name) => "max(max_ns)".to_owned(),
         "min_ns" | "max_ns" | "durations" => "NULL".to_owned(),
@@ -70,7 +70,6 @@ pub(super) fn series(
     let points = usize::try_from(last - first + 1).unwrap_or(0);
     let mut totals: Vec<Option<Totals>> = vec![None; points];
     let with_histogram = figure.needs_histogram();
-    let together = chosen.has_every_series() && tier > FINEST && (with_histogram || figure == Figure::Max);
     // The point that the sum is of: it is moved on when another one's turn comes, which is once for each in most cases.
     let (mut sum, mut summed) = (blob::Sum::new(), 0);
     let take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
@@ -83,24 +82,15 @@ pub(super) fn series(
         }
         let Some(totals) = totals.get_mut(at) else { return Ok(()) };
         let totals = totals.get_or_insert_with(Totals::default);
-        match (with_histogram, together) {
-            (true, _) => add_durations(totals, &mut sum, row),
-            (false, true) => {
-                // Whatever became of them.
-                totals.succeeded = totals.succeeded.saturating_add(count(row.get(7)?));
-                add_extremes(totals, row.get(4)?, row.get(5)?);
-                Ok(())
-            }
-            (false, false) => add_sums(totals, row),
-        }
+        if with_histogram { add_durations(totals, &mut sum, row) } else { add_sums(totals, row) }
     };
     let added_up = added_up(figure).filter(|_| !chosen.are_few() && chosen.conditions().is_some());
-    match added_up {
-        _ if together => rows_together(reading, &chosen, span, take)?,
-        _ if with_histogram => rows_of(reading, &chosen, span, HISTOGRAM_COLUMNS, "", take)?,
-        Some(columns) => rows_of(reading, &chosen, span, &columns, " GROUP BY start_ns", take)?,
-        None => rows(reading, &chosen, span, take)?,
-    }
+    let columns = match &added_up {
+        _ if with_histogram => (HISTOGRAM_COLUMNS, ""),
+        Some(columns) => (columns.as_str(), " GROUP BY start_ns"),
+        None => (COLUMNS, ""),
+    };
+    rows_with(reading, &chosen, span, Of::Any, columns, take)?;
     if let Some(Some(last)) = totals.get_mut(summed) {
         sum.move_to(&mut last.histogram);
     }

@@ -28,8 +28,8 @@ const FEW_SERIES: usize = 16;
 /// From so many series or runs on, they are not written down in a statement.
 const MANY: usize = 2_000;
 
-pub(super) const COLUMNS: &str =
-    "series_id, instance_id, start_ns, started, succeeded, failed, panicked, cancelled, items, bytes,
+/// What `rollups` and `rollups_of_all` both have; a row that is read begins with the series.
+pub(super) const COLUMNS: &str = "instance_id, start_ns, started, succeeded, failed, panicked, cancelled, items, bytes,
     allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns, durations";
 
 /// What is selected, in the terms of the table.
@@ -53,11 +53,6 @@ impl Chosen {
 
     pub(super) fn are_few(&self) -> bool {
         self.series.as_ref().is_some_and(|series| series.len() < FEW_SERIES)
-    }
-
-    /// Whether all series are meant.
-    pub(super) fn has_every_series(&self) -> bool {
-        self.series.is_none()
     }
 
     /// Conditions after that of the time that leave the rows which are meant; `None` when they would be too long.
@@ -139,23 +134,33 @@ impl Covered {
     }
 }
 
-/// Rows of a span: with the index that suits, each that is chosen given to `take` with its series and its beginning.
-pub(super) fn rows(
-    reading: &Reading<'_>,
-    chosen: &Chosen,
-    span: Span,
-    take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    rows_of(reading, chosen, span, COLUMNS, "", take)
+/// What each row is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// One series.
+    Each,
+    /// One or all of them together: then the series is 0.
+    Any,
 }
 
-/// The same with columns that stand for those, and with what comes after the conditions in the statement.
-pub(super) fn rows_of(
+/// Rows of a span: with the index that suits, each that is chosen given to `take` with its series and its beginning.
+fn rows(
     reading: &Reading<'_>,
     chosen: &Chosen,
     span: Span,
-    columns: &str,
-    grouped: &str,
+    of: Of,
+    take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    rows_with(reading, chosen, span, of, (COLUMNS, ""), take)
+}
+
+/// The same with columns that stand for [`COLUMNS`], and with what comes after the conditions in the statement.
+pub(super) fn rows_with(
+    reading: &Reading<'_>,
+    chosen: &Chosen,
+    span: Span,
+    of: Of,
+    (columns, grouped): (&str, &str),
     mut take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     if chosen.is_nothing() {
@@ -163,10 +168,19 @@ pub(super) fn rows_of(
     }
     let conditions = chosen.conditions().unwrap_or_default();
     let mut read = |sql: &str, parameters: &[&dyn ToSql]| read(reading, chosen, sql, parameters, &mut take);
+    // Of several series together there is no one series.
+    let series = if grouped.is_empty() { "series_id" } else { "0" };
     match &chosen.series {
+        None if of == Of::Any && span.step_s > FINEST => {
+            let sql = format!(
+                "SELECT 0, {columns} FROM rollups_of_all
+                 WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}{grouped}"
+            );
+            read(&sql, &[&span.step_s, &span.since_ns, &span.until_ns])?;
+        }
         Some(few) if chosen.are_few() => {
             let sql = format!(
-                "SELECT {columns} FROM rollups INDEXED BY rollups_by_series
+                "SELECT {series}, {columns} FROM rollups INDEXED BY rollups_by_series
                  WHERE series_id = ?1 AND step_s = ?2 AND start_ns >= ?3 AND start_ns < ?4{conditions}{grouped}"
             );
             for series in few {
@@ -175,44 +189,21 @@ pub(super) fn rows_of(
         }
         _ => {
             let sql = format!(
-                "SELECT {columns} FROM rollups WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}{grouped}"
+                "SELECT {series}, {columns} FROM rollups
+                 WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}{grouped}"
             );
             read(&sql, &[&span.step_s, &span.since_ns, &span.until_ns])?;
         }
     }
+    // What is in no longer step yet is with each series alone.
     if span.step_s > FINEST {
         let sql = format!(
-            "SELECT {columns} FROM rollups INDEXED BY rollups_open
+            "SELECT {series}, {columns} FROM rollups INDEXED BY rollups_open
              WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}{grouped}"
         );
         read(&sql, &[&span.since_ns, &span.until_ns, &FINEST])?;
     }
     Ok(())
-}
-
-/// The durations of all series together, in columns of `durations_of_all`, how many calls ended last: what is in longer steps from there, and what is
-/// not yet from the rows of each series.
-pub(super) fn rows_together(
-    reading: &Reading<'_>,
-    chosen: &Chosen,
-    span: Span,
-    mut take: impl FnMut(i64, i64, &rusqlite::Row<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    if chosen.is_nothing() {
-        return Ok(());
-    }
-    let conditions = chosen.conditions().unwrap_or_default();
-    let columns = "instance_id, start_ns, total_ns, min_ns, max_ns, durations";
-    let sql = format!(
-        "SELECT 0, {columns}, finished FROM durations_of_all
-         WHERE step_s = ?1 AND start_ns >= ?2 AND start_ns < ?3{conditions}"
-    );
-    read(reading, chosen, &sql, &[&span.step_s, &span.since_ns, &span.until_ns], &mut take)?;
-    let sql = format!(
-        "SELECT series_id, {columns}, succeeded + failed + panicked + cancelled FROM rollups INDEXED BY rollups_open
-         WHERE open = 1 AND start_ns >= ?1 AND start_ns < ?2 AND step_s = ?3{conditions}"
-    );
-    read(reading, chosen, &sql, &[&span.since_ns, &span.until_ns, &FINEST], &mut take)
 }
 
 /// Has each row taken that is meant, with its series and its beginning.
@@ -279,7 +270,7 @@ fn by_series(reading: &Reading<'_>, chosen: &Chosen, covered: &Covered) -> Resul
     let mut totals: HashMap<i64, Totals> = HashMap::new();
     let mut sum = blob::Sum::new();
     for span in spans(covered.since_ns, covered.until_ns, covered.edge_s) {
-        rows(reading, chosen, span, |series, _, row| {
+        rows(reading, chosen, span, Of::Each, |series, _, row| {
             let totals = totals.entry(series).or_default();
             add(totals, &mut sum, row)?;
             sum.move_to(&mut totals.histogram);
@@ -297,7 +288,7 @@ pub(super) fn figures(reading: &Reading<'_>, selection: &Selection) -> Result<Hi
     let mut totals = Totals::default();
     let mut sum = blob::Sum::new();
     for span in spans(covered.since_ns, covered.until_ns, covered.edge_s) {
-        rows(reading, &chosen, span, |_, _, row| add(&mut totals, &mut sum, row))?;
+        rows(reading, &chosen, span, Of::Any, |_, _, row| add(&mut totals, &mut sum, row))?;
     }
     sum.move_to(&mut totals.histogram);
     Ok(HistoryFigures { covered: covered.told, figures: Figures::new(totals, covered.window()) })

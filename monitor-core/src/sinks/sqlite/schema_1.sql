@@ -163,17 +163,28 @@ CREATE INDEX rollups_by_series ON rollups (series_id, step_s, start_ns);
 -- Steps of 10 s that are not in the coarser ones yet.
 CREATE INDEX rollups_open ON rollups (instance_id, start_ns) WHERE open = 1;
 
--- Durations of all series of an instance together, in each step of a minute, an hour and a day: what would otherwise be
--- added up again from hundreds of rows for each point of a curve.
-CREATE TABLE durations_of_all (
-    step_s      INTEGER NOT NULL,
-    start_ns    INTEGER NOT NULL,
-    instance_id INTEGER NOT NULL,
-    finished    INTEGER NOT NULL,
-    total_ns    INTEGER NOT NULL,
-    min_ns      INTEGER,
-    max_ns      INTEGER,
-    durations   BLOB NOT NULL,
+-- The same of all series of an instance together, in steps of a minute, an hour and a day: what would otherwise be added
+-- up again from hundreds of rows for each point of a curve.
+CREATE TABLE rollups_of_all (
+    step_s          INTEGER NOT NULL,
+    start_ns        INTEGER NOT NULL,
+    instance_id     INTEGER NOT NULL,
+    started         INTEGER NOT NULL,
+    succeeded       INTEGER NOT NULL,
+    failed          INTEGER NOT NULL,
+    panicked        INTEGER NOT NULL,
+    cancelled       INTEGER NOT NULL,
+    items           INTEGER NOT NULL,
+    bytes           INTEGER NOT NULL,
+    allocations     INTEGER NOT NULL,
+    allocated_bytes INTEGER NOT NULL,
+    polls           INTEGER NOT NULL,
+    total_ns        INTEGER NOT NULL,
+    self_ns         INTEGER NOT NULL,
+    busy_ns         INTEGER NOT NULL,
+    min_ns          INTEGER,
+    max_ns          INTEGER,
+    durations       BLOB NOT NULL,
     PRIMARY KEY (step_s, start_ns, instance_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params_from_iter};
 
 use super::error::StoreError;
 use super::intern::Ids;
@@ -21,6 +22,14 @@ const COARSE_S: [i64; 3] = [60, 3_600, 86_400];
 
 /// Rows that are folded at once when they are no part of a batch.
 const AT_ONCE: usize = 256;
+
+/// Columns that `rollups` and `rollups_of_all` both have, in the order of [`totals`] and [`values`].
+macro_rules! sums {
+    () => {
+        "started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, \
+        self_ns, busy_ns, min_ns, max_ns, durations"
+    };
+}
 
 /// Which row.
 #[derive(Clone, Copy)]
@@ -81,11 +90,12 @@ pub(super) fn fold_all(connection: &mut Connection, instance: i64) -> Result<(),
 
 /// Folds some of the steps before that time. Returns whether there may be more.
 fn fold_some(connection: &Connection, instance: i64, until_ns: i64, damaged: &mut u64) -> Result<bool, StoreError> {
-    let sql =
-        "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
-            total_ns, self_ns, busy_ns, min_ns, max_ns, durations, start_ns, series_id
-        FROM rollups INDEXED BY rollups_open WHERE instance_id = ?1 AND start_ns < ?2 AND open = 1 AND step_s = 10
-        ORDER BY start_ns LIMIT ?3";
+    let sql = concat!(
+        "SELECT ",
+        sums!(),
+        ", start_ns, series_id FROM rollups INDEXED BY rollups_open
+        WHERE instance_id = ?1 AND start_ns < ?2 AND open = 1 AND step_s = 10 ORDER BY start_ns LIMIT ?3"
+    );
     let mut fine = Vec::with_capacity(AT_ONCE);
     {
         let mut statement = connection.prepare_cached(sql)?;
@@ -107,80 +117,41 @@ fn fold_some(connection: &Connection, instance: i64, until_ns: i64, damaged: &mu
     Ok(fine.len() == AT_ONCE)
 }
 
-/// Durations of all series together, on their way into `durations_of_all`, by the beginnings of steps of the first of
+/// Sums of all series together, on their way into `rollups_of_all`, by the beginnings of steps of the first of
 /// [`COARSE_S`].
 #[derive(Default)]
-struct AllTogether(BTreeMap<i64, Durations>);
-
-struct Durations {
-    finished: u64,
-    total_ns: u64,
-    min_ns: u64,
-    max_ns: u64,
-    histogram: Histogram,
-}
-
-impl Default for Durations {
-    fn default() -> Self {
-        Durations { finished: 0, total_ns: 0, min_ns: u64::MAX, max_ns: 0, histogram: Histogram::new() }
-    }
-}
-
-impl Durations {
-    fn merge(&mut self, [finished, total_ns]: [u64; 2], [min_ns, max_ns]: [u64; 2], histogram: &Histogram) {
-        self.finished = self.finished.saturating_add(finished);
-        self.total_ns = self.total_ns.saturating_add(total_ns);
-        self.min_ns = self.min_ns.min(min_ns);
-        self.max_ns = self.max_ns.max(max_ns);
-        self.histogram.merge(histogram);
-    }
-}
+struct AllTogether(BTreeMap<i64, Totals>);
 
 impl AllTogether {
     /// Adds what is added to the longer steps.
     fn add(&mut self, start_ns: i64, totals: &Totals) {
-        let sum = self.0.entry(floor_to(start_ns, COARSE_S[0])).or_default();
-        let Totals { succeeded, failed, panicked, cancelled, .. } = *totals;
-        let finished = [failed, panicked, cancelled].into_iter().fold(succeeded, u64::saturating_add);
-        sum.merge([finished, totals.total_ns], [totals.min_ns, totals.max_ns], &totals.histogram);
+        self.0.entry(floor_to(start_ns, COARSE_S[0])).or_default().merge(totals);
     }
 
     fn write(self, connection: &Connection, instance: i64, damaged: &mut u64) -> Result<(), StoreError> {
-        let read = "SELECT finished, total_ns, min_ns, max_ns, durations FROM durations_of_all
-            WHERE step_s = ?1 AND start_ns = ?2 AND instance_id = ?3";
-        let put = "INSERT OR REPLACE INTO durations_of_all
-            (step_s, start_ns, instance_id, finished, total_ns, min_ns, max_ns, durations)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let read = concat!(
+            "SELECT ",
+            sums!(),
+            " FROM rollups_of_all WHERE step_s = ?1 AND start_ns = ?2 AND instance_id = ?3"
+        );
+        let put = concat!(
+            "INSERT OR REPLACE INTO rollups_of_all (",
+            sums!(),
+            ", step_s, start_ns, instance_id)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+        );
         let (mut read, mut put) = (connection.prepare_cached(read)?, connection.prepare_cached(put)?);
         for (start_ns, added) in self.0 {
             for step_s in COARSE_S {
-                let key = (step_s, floor_to(start_ns, step_s), instance);
-                let mut sum = Durations::default();
-                sum.merge([added.finished, added.total_ns], [added.min_ns, added.max_ns], &added.histogram);
-                let before = read.query_row(key, |row| {
-                    let histogram = decoded(row, 4, damaged)?;
-                    let counts = [size_back(row.get(0)?), size_back(row.get(1)?)];
-                    Ok((counts, [least(row.get(2)?), most(row.get(3)?)], histogram))
-                });
-                if let Some((counts, extremes, histogram)) = before.optional()? {
-                    sum.merge(counts, extremes, &histogram);
-                }
-                let timed = !sum.histogram.is_empty();
-                let blob = blob::encode(&sum.histogram);
-                let (min, max) = (timed.then(|| size(sum.min_ns)), timed.then(|| size(sum.max_ns)));
-                put.execute((key.0, key.1, key.2, size(sum.finished), size(sum.total_ns), min, max, blob))?;
+                let key = [step_s, floor_to(start_ns, step_s), instance];
+                let before = read.query_row(key, |row| totals(row, damaged)).optional()?;
+                let mut sum = before.unwrap_or_default();
+                sum.merge(&added);
+                put.execute(params_from_iter(values(&sum).into_iter().chain(key.map(Value::Integer))))?;
             }
         }
         Ok(())
     }
-}
-
-fn least(ns: Option<i64>) -> u64 {
-    ns.map_or(u64::MAX, size_back)
-}
-
-fn most(ns: Option<i64>) -> u64 {
-    ns.map_or(0, size_back)
 }
 
 /// A histogram. One that cannot be read counts as empty: the other sums are still true.
@@ -202,10 +173,11 @@ fn add_to_coarse(connection: &Connection, fine: Key, delta: &Totals, damaged: &m
 }
 
 fn read(connection: &Connection, key: Key, damaged: &mut u64) -> Result<Option<(Totals, bool)>, StoreError> {
-    let sql =
-        "SELECT started, succeeded, failed, panicked, cancelled, items, bytes, allocations, allocated_bytes, polls,
-            total_ns, self_ns, busy_ns, min_ns, max_ns, durations, open
-        FROM rollups WHERE step_s = ?1 AND start_ns = ?2 AND series_id = ?3 AND instance_id = ?4";
+    let sql = concat!(
+        "SELECT ",
+        sums!(),
+        ", open FROM rollups WHERE step_s = ?1 AND start_ns = ?2 AND series_id = ?3 AND instance_id = ?4"
+    );
     let mut statement = connection.prepare_cached(sql)?;
     let parameters = (key.step_s, key.start_ns, key.series, key.instance);
     let found = statement.query_row(parameters, |row| Ok((totals(row, damaged)?, row.get::<_, i64>(16)? != 0)));
@@ -233,42 +205,45 @@ fn totals(row: &Row<'_>, damaged: &mut u64) -> rusqlite::Result<Totals> {
         total_ns: sum(10)?,
         self_ns: row.get(11)?,
         busy_ns: sum(12)?,
-        min_ns: least(row.get(13)?),
-        max_ns: most(row.get(14)?),
+        min_ns: row.get::<_, Option<i64>>(13)?.map_or(u64::MAX, size_back),
+        max_ns: row.get::<_, Option<i64>>(14)?.map_or(0, size_back),
         histogram,
     })
 }
 
+/// The way back.
+fn values(totals: &Totals) -> [Value; 16] {
+    let sum = |sum| Value::Integer(size(sum));
+    let timed = |ns| if totals.histogram.is_empty() { Value::Null } else { sum(ns) };
+    [
+        sum(totals.started),
+        sum(totals.succeeded),
+        sum(totals.failed),
+        sum(totals.panicked),
+        sum(totals.cancelled),
+        sum(totals.items),
+        sum(totals.bytes),
+        sum(totals.allocations),
+        sum(totals.allocated_bytes),
+        sum(totals.polls),
+        sum(totals.total_ns),
+        Value::Integer(totals.self_ns),
+        sum(totals.busy_ns),
+        timed(totals.min_ns),
+        timed(totals.max_ns),
+        Value::Blob(blob::encode(&totals.histogram)),
+    ]
+}
+
 fn put(connection: &Connection, key: Key, open: bool, totals: &Totals) -> Result<(), StoreError> {
-    let sql =
-        "INSERT OR REPLACE INTO rollups (step_s, start_ns, series_id, instance_id, open, started, succeeded, failed,
-            panicked, cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns,
-            max_ns, durations)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
-    let timed = !totals.histogram.is_empty();
-    connection.prepare_cached(sql)?.execute(rusqlite::params![
-        key.step_s,
-        key.start_ns,
-        key.series,
-        key.instance,
-        i64::from(open),
-        size(totals.started),
-        size(totals.succeeded),
-        size(totals.failed),
-        size(totals.panicked),
-        size(totals.cancelled),
-        size(totals.items),
-        size(totals.bytes),
-        size(totals.allocations),
-        size(totals.allocated_bytes),
-        size(totals.polls),
-        size(totals.total_ns),
-        totals.self_ns,
-        size(totals.busy_ns),
-        timed.then(|| size(totals.min_ns)),
-        timed.then(|| size(totals.max_ns)),
-        blob::encode(&totals.histogram),
-    ])?;
+    let sql = concat!(
+        "INSERT OR REPLACE INTO rollups (",
+        sums!(),
+        ", step_s, start_ns, series_id, instance_id, open)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+    );
+    let key = [key.step_s, key.start_ns, key.series, key.instance, i64::from(open)].map(Value::Integer);
+    connection.prepare_cached(sql)?.execute(params_from_iter(values(totals).into_iter().chain(key)))?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub(super) enum Part {
     Records,
     /// Steps of so many seconds.
     Figures(i64),
-    /// Durations of all series together in steps of so many seconds: after those of each.
+    /// Sums of all series together in steps of so many seconds: after those of each.
     Together(i64),
     /// Of that severity.
     ErrorSamples(i64),
@@ -94,8 +94,8 @@ impl Part {
             }
             // Of what is not said to have gone they are read.
             Part::Together(_) => {
-                "DELETE FROM durations_of_all WHERE (step_s, start_ns, instance_id) IN (
-                    SELECT step_s, start_ns, instance_id FROM durations_of_all WHERE step_s = ?3 AND start_ns < ?1
+                "DELETE FROM rollups_of_all WHERE (step_s, start_ns, instance_id) IN (
+                    SELECT step_s, start_ns, instance_id FROM rollups_of_all WHERE step_s = ?3 AND start_ns < ?1
                         AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')
                     ORDER BY start_ns LIMIT ?2)"
             }
@@ -179,7 +179,7 @@ impl Part {
             }
             Part::Figures(_) => "SELECT start_ns FROM rollups WHERE step_s = ?1 AND open = 0 ORDER BY start_ns LIMIT 1",
             Part::Together(_) => {
-                "SELECT start_ns FROM durations_of_all WHERE step_s = ?1
+                "SELECT start_ns FROM rollups_of_all WHERE step_s = ?1
                     AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?1 || ' s')
                     ORDER BY start_ns LIMIT 1"
             }

@@ -24,9 +24,9 @@ const RUNNING: &str = "SELECT min(started_at_ns) FROM active_operations";
 const TRANSITIONS: &str = "SELECT min(at_ns) FROM transitions";
 const QUEUES: &str = "SELECT min(start_ns) FROM queue_samples";
 const OTHERS: [&str; 8] = [
-    "SELECT min(start_ns) FROM durations_of_all WHERE step_s = 60",
-    "SELECT min(start_ns) FROM durations_of_all WHERE step_s = 3600",
-    "SELECT min(start_ns) FROM durations_of_all WHERE step_s = 86400",
+    "SELECT min(start_ns) FROM rollups_of_all WHERE step_s = 60",
+    "SELECT min(start_ns) FROM rollups_of_all WHERE step_s = 3600",
+    "SELECT min(start_ns) FROM rollups_of_all WHERE step_s = 86400",
     "SELECT min(start_ns) FROM error_hours",
     "SELECT min(seen_at_ns) FROM error_samples",
     "SELECT min(started_at_ns) FROM progress",
