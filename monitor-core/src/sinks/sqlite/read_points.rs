@@ -9,11 +9,15 @@ use super::read_rollups::{COLUMNS, Chosen, Of, add_extremes, add_sums, rows_with
 use super::reading::Reading;
 use super::retention::figures_kept_since;
 use super::spans::{FINEST, SECOND, Span, TIERS};
+use super::values::size;
 use crate::model::units::from_unix_ns;
 use crate::model::{Figure, Figures, Selection, Series, SeriesPoint, Totals};
 
 /// What percentiles and means need of them.
 const HISTOGRAM_COLUMNS: &str = "instance_id, start_ns, total_ns, min_ns, max_ns, durations";
+
+/// Points whose histograms are added up at a time: some 15 KiB each.
+const POINTS_TOGETHER: usize = 64;
 
 /// Columns that add up what a figure of many operations needs, those of each beginning together; `None` if it needs more.
 ///
@@ -48,6 +52,43 @@ fn add_durations(totals: &mut Totals, sum: &mut blob::Sum, row: &rusqlite::Row<'
     sum.add(row.get_ref(6)?.as_blob().unwrap_or_default())
 }
 
+/// Sums of histograms of several points at a time. One is moved on when the turn comes of another point that has its
+/// place, which is once for each if no more come by turns than there are places.
+struct Sums(Vec<(usize, blob::Sum)>);
+
+impl Sums {
+    fn new(together: usize) -> Sums {
+        Sums((0..together.max(1)).map(|_| (0, blob::Sum::new())).collect())
+    }
+
+    fn of(&mut self, at: usize, totals: &mut [Option<Totals>]) -> &mut blob::Sum {
+        let place = at % self.0.len();
+        let (summed, sum) = &mut self.0[place];
+        if *summed != at {
+            if let Some(Some(before)) = totals.get_mut(*summed) {
+                sum.move_to(&mut before.histogram);
+            }
+            *summed = at;
+        }
+        sum
+    }
+
+    fn finish(mut self, totals: &mut [Option<Totals>]) {
+        for (summed, sum) in &mut self.0 {
+            if let Some(Some(last)) = totals.get_mut(*summed) {
+                sum.move_to(&mut last.histogram);
+            }
+        }
+    }
+}
+
+/// A span in parts of some length.
+fn parts(span: Span, length_ns: i64) -> impl Iterator<Item = Span> {
+    std::iter::successors(Some(span.since_ns), move |&since_ns| Some(since_ns.saturating_add(length_ns)))
+        .take_while(move |&since_ns| since_ns < span.until_ns)
+        .map(move |since_ns| Span { since_ns, until_ns: since_ns.saturating_add(length_ns).min(span.until_ns), ..span })
+}
+
 pub(super) fn series(
     reading: &Reading<'_>,
     selection: &Selection,
@@ -70,19 +111,18 @@ pub(super) fn series(
     let points = usize::try_from(last - first + 1).unwrap_or(0);
     let mut totals: Vec<Option<Totals>> = vec![None; points];
     let with_histogram = figure.needs_histogram();
-    // The point that the sum is of: it is moved on when another one's turn comes, which is once for each in most cases.
-    let (mut sum, mut summed) = (blob::Sum::new(), 0);
-    let take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
+    // Few series are read one after the other, so that all points come again for each.
+    let together = if with_histogram && chosen.are_few() { points.clamp(1, POINTS_TOGETHER) } else { 1 };
+    let mut sums = Sums::new(together);
+    let mut take = |_, start_ns: i64, row: &rusqlite::Row<'_>| {
         let at = usize::try_from(start_ns.div_euclid(step_ns) - first).unwrap_or(usize::MAX);
-        if with_histogram && at != summed {
-            if let Some(Some(before)) = totals.get_mut(summed) {
-                sum.move_to(&mut before.histogram);
-            }
-            summed = at;
+        if with_histogram {
+            let sum = sums.of(at, &mut totals);
+            let Some(totals) = totals.get_mut(at) else { return Ok(()) };
+            return add_durations(totals.get_or_insert_with(Totals::default), sum, row);
         }
         let Some(totals) = totals.get_mut(at) else { return Ok(()) };
-        let totals = totals.get_or_insert_with(Totals::default);
-        if with_histogram { add_durations(totals, &mut sum, row) } else { add_sums(totals, row) }
+        add_sums(totals.get_or_insert_with(Totals::default), row)
     };
     let added_up = added_up(figure).filter(|_| !chosen.are_few() && chosen.conditions().is_some());
     let columns = match &added_up {
@@ -90,10 +130,10 @@ pub(super) fn series(
         Some(columns) => (columns.as_str(), " GROUP BY start_ns"),
         None => (COLUMNS, ""),
     };
-    rows_with(reading, &chosen, span, Of::Any, columns, take)?;
-    if let Some(Some(last)) = totals.get_mut(summed) {
-        sum.move_to(&mut last.histogram);
+    for span in parts(span, if together > 1 { step_ns.saturating_mul(size(together as u64)) } else { i64::MAX }) {
+        rows_with(reading, &chosen, span, Of::Any, columns, &mut take)?;
     }
+    sums.finish(&mut totals);
     let window = Duration::from_nanos(step_ns.unsigned_abs());
     // What is not known is not 0.
     let kept_since = figures_kept_since(|sql| reading.prepare(sql))?;
