@@ -144,19 +144,32 @@ fn durations_are_found_where_many_have_them_and_where_few_do() {
                 items, bytes) SELECT i, 1, 1 + i % 4, (i % 101 = 0), i, CASE WHEN i / 65536 = 1 AND i % 3 > 0 THEN 1500000
                 WHEN i % 997 = 0 THEN 1500000 + i % 2 ELSE 1000000 + i % 1000 END, i, 1, 0, 0, 0 FROM n;
              INSERT INTO record_blocks SELECT id >> 10, min(started_at_ns), max(started_at_ns), min(duration_ns),
-                max(duration_ns), 31, -1 FROM records GROUP BY 1",
+                max(duration_ns), 31, -1 FROM records GROUP BY 1;
+             INSERT INTO record_fields SELECT 1, 'often', id FROM records WHERE id % 7 = 0;
+             INSERT INTO record_fields SELECT 1, 'late', id FROM records WHERE id > 180000",
         )
         .unwrap();
     let history = file.history();
     let exactly = Duration::from_micros(1_500);
     let between = OperationFilter::new().min_duration(exactly).max_duration(exactly);
-    for (filter, condition) in [
-        (between.clone(), "true"),
-        (between.clone().name("a.two"), "series_id = 2"),
-        (between.clone().not_succeeded(), "outcome = 1"),
-        (between.name("b.one").outcome(Outcome::Failure), "series_id = 3 AND outcome = 1"),
+    let few = OperationFilter::new().min_duration(Duration::from_nanos(1_000_500));
+    let few = few.max_duration(Duration::from_nanos(1_000_502));
+    let (many_in_one, in_each) = ("duration_ns = 1500000", "duration_ns BETWEEN 1000500 AND 1000502");
+    for (filter, durations, condition) in [
+        (between.clone(), many_in_one, "true"),
+        (between.clone().name("a.two"), many_in_one, "series_id = 2"),
+        (between.clone().not_succeeded(), many_in_one, "outcome = 1"),
+        (between.clone().name("b.one").outcome(Outcome::Failure), many_in_one, "series_id = 3 AND outcome = 1"),
+        // A field that many have, and something that fewer have, or more.
+        (few.clone().field("key", "often"), in_each, "id % 7 = 0"),
+        (few.clone().field("key", "late"), in_each, "id > 180000"),
+        (few.clone().field("key", "often").field("key", "late"), in_each, "id % 7 = 0 AND id > 180000"),
+        (few.name("a.two").field("key", "often"), in_each, "series_id = 2 AND id % 7 = 0"),
+        (between.clone().field("key", "often"), many_in_one, "id % 7 = 0"),
+        (between.clone().name("a.two").field("key", "often"), many_in_one, "series_id = 2 AND id % 7 = 0"),
+        (between.not_succeeded().field("key", "late"), many_in_one, "outcome = 1 AND id > 180000"),
     ] {
-        let sql = format!("SELECT id FROM records WHERE duration_ns = 1500000 AND {condition} ORDER BY id");
+        let sql = format!("SELECT id FROM records WHERE {durations} AND {condition} ORDER BY id");
         let mut statement = file.sql.prepare(&sql).unwrap();
         let mut expected: Vec<u64> = statement
             .query_map([], |row| row.get::<_, i64>(0))
@@ -172,7 +185,7 @@ fn durations_are_found_where_many_have_them_and_where_few_do() {
                 let Some(next) = answer.next else { break };
                 page = page.after(next);
             }
-            assert!(found == expected, "{condition}: {} of {}", found.len(), expected.len());
+            assert!(found == expected, "{durations} AND {condition}: {} of {}", found.len(), expected.len());
             expected.reverse();
         }
     }

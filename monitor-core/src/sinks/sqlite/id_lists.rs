@@ -256,9 +256,19 @@ pub(super) struct Intersection {
 }
 
 impl Intersection {
-    /// There must be one at least.
+    /// There must be one at least when it is asked.
     pub(super) fn new(unions: Vec<Union>) -> Intersection {
         Intersection { unions }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unions.is_empty()
+    }
+
+    /// From where it is now on, with others that all ids must have.
+    pub(super) fn and(mut self, others: Vec<Union>) -> Intersection {
+        self.unions.splice(0..0, others);
+        self
     }
 
     /// The first id at that place or after it that all of them have, and that is in a block which may have what is

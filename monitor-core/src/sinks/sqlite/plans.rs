@@ -77,6 +77,7 @@ fn no_question_reads_records_or_rollups_whole() {
         f().trace_id(TraceId::new(7 << 64 | 5).unwrap()).name("name1"),
         f().field("user", "x").name("name1"),
         f().field("user", "x").outcome(Outcome::Failure).range(range),
+        f().field("user", "x").min_duration(us).max_duration(us),
         f().service("api").run("run"),
     ];
     for filter in &filters {

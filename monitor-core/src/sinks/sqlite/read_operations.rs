@@ -4,11 +4,13 @@
 //!
 //! - `record_blocks` tells for each 1,024 records what cannot be in them: other blocks are never looked into.
 //! - Fields and traces that few records have are read from their index at once.
+//! - What is rarer than a field is looked up among those that have it, many at once.
 //! - Otherwise series with grade (outcome and class of duration), what did not succeed, durations that are rare, fields and
 //!   traces are merged and intersected id by id (`id_lists`).
 //! - Where nothing of that is asked for, or many series are, records are read in their order, block by block.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, ToSql};
 
@@ -27,6 +29,12 @@ const FEW: usize = 10_000;
 
 /// So few are looked at one by one, whatever else is asked for.
 const VERY_FEW: usize = 500;
+
+/// So many ids are looked up at once.
+const LOOKED_UP: usize = 256;
+
+/// Looking one of them up costs as much as reading so many from a list.
+const AS_READING: i64 = 3;
 
 /// With more series than that, records in their order are tried first.
 const MANY_SERIES: usize = 8;
@@ -77,11 +85,12 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&mut self, from: Place) -> Result<(), StoreError> {
         let wanted = self.wanted;
-        let (mut unions, fewest) = self.rare_properties()?;
+        let (properties, fewest) = self.rare_properties()?;
         let many_series = self.wanted.series.as_ref().is_none_or(|series| series.len() > MANY_SERIES);
         let mut from = from;
+        let mut others = Vec::new();
         if fewest > VERY_FEW {
-            if unions.is_empty() && many_series {
+            if properties.is_empty() && many_series {
                 let tried = Cell::new(TRIED);
                 match self.in_order(from, &tried)? {
                     Some(place) => from = place,
@@ -91,17 +100,23 @@ impl Search<'_> {
             let any = wanted.any_duration();
             let rare = !any && are_rare(&self.seeking(), from, wanted.min_ns, wanted.max_ns)?;
             // Where durations are found by their own index, looking at them in others as well only costs.
-            if let Some(union) = self.by_series_or_outcome(!rare)? {
-                unions.push(union);
-            }
-            if rare || !any && unions.is_empty() {
-                unions.push(self.one(Source::Durations { min: wanted.min_ns, max: wanted.max_ns }));
+            others.extend(self.by_series_or_outcome(!rare)?);
+            if rare || !any && others.is_empty() && properties.is_empty() {
+                others.push(self.one(Source::Durations { min: wanted.min_ns, max: wanted.max_ns }));
             }
         }
-        if unions.is_empty() {
+        if others.is_empty() && properties.is_empty() {
             return self.in_order(from, &Cell::new(i64::MAX)).map(|_| ());
         }
-        self.intersect(unions, from)
+        let mut ids = Intersection::new(others);
+        // With fields alone, none of which few have.
+        if fewest == usize::MAX && wanted.trace.is_none() && !properties.is_empty() && !ids.is_empty() {
+            match self.looked_up(&mut ids, from)? {
+                Some(place) => from = place,
+                None => return Ok(()),
+            }
+        }
+        self.intersect(ids.and(properties), from)
     }
 
     fn seeking(&self) -> Seeking<'_> {
@@ -186,8 +201,7 @@ impl Search<'_> {
         Ok(Some(Union::new(lists)))
     }
 
-    fn intersect(&mut self, unions: Vec<Union>, from: Place) -> Result<(), StoreError> {
-        let mut ids = Intersection::new(unions);
+    fn intersect(&mut self, mut ids: Intersection, from: Place) -> Result<(), StoreError> {
         let mut at = from;
         while self.found.len() < self.enough {
             let Some(place) = ids.seek(&self.seeking(), at)? else { break };
@@ -195,6 +209,61 @@ impl Search<'_> {
             at = place.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// Looks ids up among those that have the fields, as long as that costs less than going through the lists of them.
+    /// Gives the place to go on at, `None` when it is done.
+    fn looked_up(&mut self, ids: &mut Intersection, from: Place) -> Result<Option<Place>, StoreError> {
+        let mut at = from;
+        let mut begin = None;
+        let (mut asked, mut had) = (0_i64, 0_i64);
+        loop {
+            self.reading.check_deadline()?;
+            let mut some = Vec::with_capacity(LOOKED_UP);
+            while some.len() < LOOKED_UP
+                && let Some(place) = ids.seek(&self.seeking(), at)?
+            {
+                some.push(id_of(place, self.order));
+                begin.get_or_insert(place);
+                at = place.saturating_add(1);
+                asked += 1;
+            }
+            let with_fields = self.with_fields(&some)?;
+            for &id in some.iter().filter(|&id| with_fields.contains(id)) {
+                had += 1;
+                self.look_at(id)?;
+                if self.found.len() >= self.enough {
+                    return Ok(None);
+                }
+            }
+            if some.len() < LOOKED_UP {
+                return Ok(None);
+            }
+            // As many of all records have the fields as of these, as far as that tells: so many would be read.
+            let passed = at.saturating_sub(begin.unwrap_or(at));
+            let read = (had + 1).saturating_mul(passed) / asked.max(1);
+            if read < asked.saturating_mul(AS_READING) {
+                return Ok(Some(at));
+            }
+        }
+    }
+
+    /// Those of some ids that have all fields.
+    fn with_fields(&self, ids: &[i64]) -> Result<HashSet<i64>, StoreError> {
+        // By the key of the table: there those with one value are close together, and by record each is on another page.
+        let sql = "SELECT record_id FROM record_fields INDEXED BY sqlite_autoindex_record_fields_1 WHERE key_id = ?1 AND value = ?2
+            AND record_id IN (SELECT value FROM json_each(?3))";
+        let mut left: HashSet<i64> = ids.iter().copied().collect();
+        for (key, value) in &self.wanted.fields {
+            let ids: Vec<_> = left.iter().map(i64::to_string).collect();
+            let mut statement = self.reading.prepare(sql)?;
+            let mut rows = statement.query((key, value, format!("[{}]", ids.join(","))))?;
+            left.clear();
+            while let Some(row) = rows.next()? {
+                left.insert(row.get(0)?);
+            }
+        }
+        Ok(left)
     }
 
     /// Reads records in their order, as many as may be tried. Gives the place to go on at, `None` when it is done.
