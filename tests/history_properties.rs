@@ -146,6 +146,7 @@ fn durations_are_found_where_many_have_them_and_where_few_do() {
              INSERT INTO record_blocks SELECT id >> 10, min(started_at_ns), max(started_at_ns), min(duration_ns),
                 max(duration_ns), 31, -1 FROM records GROUP BY 1;
              INSERT INTO record_fields SELECT 1, 'often', id FROM records WHERE id % 7 = 0;
+             INSERT INTO record_fields SELECT 1, 'always', id FROM records;
              INSERT INTO record_fields SELECT 1, 'late', id FROM records WHERE id > 180000",
         )
         .unwrap();
@@ -162,6 +163,7 @@ fn durations_are_found_where_many_have_them_and_where_few_do() {
         (between.clone().name("b.one").outcome(Outcome::Failure), many_in_one, "series_id = 3 AND outcome = 1"),
         // A field that many have, and something that fewer have, or more.
         (few.clone().field("key", "often"), in_each, "id % 7 = 0"),
+        (few.clone().field("key", "always"), in_each, "true"),
         (few.clone().field("key", "late"), in_each, "id > 180000"),
         (few.clone().field("key", "often").field("key", "late"), in_each, "id % 7 = 0 AND id > 180000"),
         (few.name("a.two").field("key", "often"), in_each, "series_id = 2 AND id % 7 = 0"),
