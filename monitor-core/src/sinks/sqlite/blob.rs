@@ -79,15 +79,19 @@ fn each_cell(blob: &[u8], mut take: impl FnMut(usize, u64) -> bool) -> Result<us
     let mut bucket = 0_usize;
     loop {
         // Nearly all numbers are of one byte.
-        while let [distance, count, tail @ ..] = rest
-            && (distance | count) < 0x80
-        {
-            bucket += usize::from(*distance);
-            if !take(bucket, u64::from(*count)) {
+        let mut taken = 0;
+        for pair in rest.chunks_exact(2) {
+            let &[distance, count] = pair else { break };
+            if (distance | count) >= 0x80 {
+                break;
+            }
+            bucket += usize::from(distance);
+            if !take(bucket, u64::from(count)) {
                 return off_scale();
             }
-            rest = tail;
+            taken += 2;
         }
+        rest = rest.get(taken..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(bucket);
         }
