@@ -168,12 +168,15 @@ impl File {
         let mut all = self.all.borrow_mut();
         let sum = all.entry((step_s, start_ns)).or_default();
         sum.merge(histogram);
-        let sql = "INSERT INTO rollups_of_all (step_s, start_ns, instance_id, started, succeeded, failed, panicked, cancelled,
-            items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns, durations)
-            VALUES (?1, ?2, 1, ?3, ?3 - ?4, ?4, 0, 0, ?3, 3 * ?3, 0, 0, 0, ?5, ?5, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
+        let sql = "INSERT INTO rollups_of_all (step_s, start_ns, instance_id, started, succeeded, failed, panicked,
+            cancelled, items, bytes, allocations, allocated_bytes, polls, total_ns, self_ns, busy_ns, min_ns, max_ns,
+            durations)
+            VALUES (?1, ?2, 1, ?3, ?3 - ?4, ?4, 0, 0, ?3, 3 * ?3, 0, 0, 0, ?5, ?5, ?5, ?6, ?7, ?8)
+            ON CONFLICT DO UPDATE SET
             started = started + ?3, succeeded = succeeded + ?3 - ?4, failed = failed + ?4, items = items + ?3,
             bytes = bytes + 3 * ?3, total_ns = total_ns + ?5, self_ns = self_ns + ?5, busy_ns = busy_ns + ?5,
-            min_ns = coalesce(min(min_ns, ?6), min_ns, ?6), max_ns = coalesce(max(max_ns, ?7), max_ns, ?7), durations = ?8";
+            min_ns = coalesce(min(min_ns, ?6), min_ns, ?6), max_ns = coalesce(max(max_ns, ?7), max_ns, ?7),
+            durations = ?8";
         let [calls, failed, total] = [calls, failed, total].map(u64::cast_signed);
         let parameters = (step_s, start_ns, calls, failed, total, min, max, blob(sum));
         self.sql.prepare_cached(sql).unwrap().execute(parameters).unwrap();

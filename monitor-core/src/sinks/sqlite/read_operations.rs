@@ -250,9 +250,9 @@ impl Search<'_> {
 
     /// Those of some ids that have all fields.
     fn with_fields(&self, ids: &[i64]) -> Result<HashSet<i64>, StoreError> {
-        // By the key of the table: there those with one value are close together, and by record each is on another page.
-        let sql = "SELECT record_id FROM record_fields INDEXED BY sqlite_autoindex_record_fields_1 WHERE key_id = ?1 AND value = ?2
-            AND record_id IN (SELECT value FROM json_each(?3))";
+        // By the table's key: there those with one value are close together. By record each is on another page.
+        let sql = "SELECT record_id FROM record_fields INDEXED BY sqlite_autoindex_record_fields_1
+            WHERE key_id = ?1 AND value = ?2 AND record_id IN (SELECT value FROM json_each(?3))";
         let mut left: HashSet<i64> = ids.iter().copied().collect();
         for (key, value) in &self.wanted.fields {
             let ids: Vec<_> = left.iter().map(i64::to_string).collect();

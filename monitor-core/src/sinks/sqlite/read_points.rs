@@ -19,7 +19,7 @@ const HISTOGRAM_COLUMNS: &str = "instance_id, start_ns, total_ns, min_ns, max_ns
 /// Points whose histograms are added up at a time: some 15 KiB each.
 const POINTS_TOGETHER: usize = 64;
 
-/// Columns that add up what a figure of many operations needs, those of each beginning together; `None` if it needs more.
+/// Columns that add up what a figure of many operations needs, all rows of a beginning as one; `None` if it needs more.
 ///
 /// SQLite adds up several times as fast as rows can be handed over. It does so as floats, which hold any sum without an
 /// error; what comes of it is a float anyway.

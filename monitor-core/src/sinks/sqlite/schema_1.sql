@@ -163,8 +163,8 @@ CREATE INDEX rollups_by_series ON rollups (series_id, step_s, start_ns);
 -- Steps of 10 s that are not in the coarser ones yet.
 CREATE INDEX rollups_open ON rollups (instance_id, start_ns) WHERE open = 1;
 
--- The same of all series of an instance together, in steps of a minute, an hour and a day: what would otherwise be added
--- up again from hundreds of rows for each point of a curve.
+-- The same of all series of an instance together, in steps of a minute, an hour and a day: what would otherwise be
+-- added up again from hundreds of rows for each point of a curve.
 CREATE TABLE rollups_of_all (
     step_s          INTEGER NOT NULL,
     start_ns        INTEGER NOT NULL,
