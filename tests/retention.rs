@@ -215,6 +215,7 @@ fn dangling(path: &Path) -> Vec<String> {
         ("record_blocks", "block", "(SELECT id >> 10 AS id FROM records)"),
         ("rollups", "series_id", "series"),
         ("rollups", "instance_id", "instances"),
+        ("rollups_of_all", "instance_id", "instances"),
         ("error_hours", "instance_id", "instances"),
         ("error_samples", "instance_id", "instances"),
         ("transitions", "instance_id", "instances"),

@@ -58,36 +58,9 @@ fn file() -> PathBuf {
 fn no_question_reads_records_or_rollups_whole() {
     let path = file();
     let history = SqliteHistory::open(&path).unwrap();
-    let f = OperationFilter::new;
     let at = |ns| SystemTime::UNIX_EPOCH + Duration::from_nanos(ns);
     let range = TimeRange::since(at(5)).until(at(90_000_000_000));
-    let (ms, us) = (Duration::from_millis(1), Duration::from_micros(999));
-    let filters = [
-        f(),
-        f().range(range),
-        f().name("name1"),
-        f().name_prefix("name"),
-        f().kind("kind").component("part"),
-        f().not_succeeded(),
-        f().outcome(Outcome::Cancelled).min_duration(us).max_duration(2 * ms),
-        f().min_duration(us),
-        f().name("name1").min_duration(us),
-        f().name_prefix("name").outcome(Outcome::Interrupted),
-        f().trace_id(TraceId::new(7 << 64 | 5).unwrap()),
-        f().trace_id(TraceId::new(7 << 64 | 5).unwrap()).name("name1"),
-        f().field("user", "x").name("name1"),
-        f().field("user", "x").outcome(Outcome::Failure).range(range),
-        f().field("user", "x").min_duration(us).max_duration(us),
-        f().service("api").run("run"),
-    ];
-    for filter in &filters {
-        for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
-            let page = PageRequest::new().order(order);
-            if let Some(next) = history.operations(filter, &page).unwrap().next {
-                history.operations(filter, &page.after(next)).unwrap();
-            }
-        }
-    }
+    ask_for_operations(&history, range);
     let (page, deadline) = (PageRequest::new(), Duration::from_secs(5));
     for selection in [
         Selection::new(range),
@@ -159,4 +132,36 @@ fn no_question_reads_records_or_rollups_whole() {
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
     }
     assert!(whole.is_empty(), "{whole:#?}");
+}
+
+/// By each way that there is, a first and a second page.
+fn ask_for_operations(history: &SqliteHistory, range: TimeRange) {
+    let f = OperationFilter::new;
+    let (ms, us) = (Duration::from_millis(1), Duration::from_micros(999));
+    let filters = [
+        f(),
+        f().range(range),
+        f().name("name1"),
+        f().name_prefix("name"),
+        f().kind("kind").component("part"),
+        f().not_succeeded(),
+        f().outcome(Outcome::Cancelled).min_duration(us).max_duration(2 * ms),
+        f().min_duration(us),
+        f().name("name1").min_duration(us),
+        f().name_prefix("name").outcome(Outcome::Interrupted),
+        f().trace_id(TraceId::new(7 << 64 | 5).unwrap()),
+        f().trace_id(TraceId::new(7 << 64 | 5).unwrap()).name("name1"),
+        f().field("user", "x").name("name1"),
+        f().field("user", "x").outcome(Outcome::Failure).range(range),
+        f().field("user", "x").min_duration(us).max_duration(us),
+        f().service("api").run("run"),
+    ];
+    for filter in &filters {
+        for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
+            let page = PageRequest::new().order(order);
+            if let Some(next) = history.operations(filter, &page).unwrap().next {
+                history.operations(filter, &page.after(next)).unwrap();
+            }
+        }
+    }
 }
