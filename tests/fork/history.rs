@@ -163,3 +163,25 @@ pub(super) fn a_run_is_dead_when_its_process_is_whatever_its_children_do() {
     }
     assert_eq!(ended("child").as_deref(), Some("shutdown"));
 }
+
+#[cfg(target_os = "linux")]
+pub(super) fn a_child_that_ran_no_handlers_refuses_every_file() {
+    let folder = Folder::new("fork-bare");
+    let path = folder.file("monitor.db");
+    let history = (monitor(&path, "parent").unwrap(), SqliteHistory::open(&path).unwrap()).1;
+    // SAFETY: a fork without its handlers. Zeros mean no stack and no places for numbers of threads.
+    let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    if child == 0 {
+        // SAFETY: it only sets a timer.
+        unsafe { libc::alarm(10) };
+        let refuses = history.dashboard_summary(PATIENCE).is_err()
+            && SqliteHistory::open(&path).is_err_and(|error| error.to_string().contains(CUT));
+        // SAFETY: it ends the child.
+        unsafe { libc::_exit(i32::from(!refuses)) };
+    }
+    super::process::Child(libc::pid_t::try_from(child).unwrap()).succeeds();
+    assert!(history.dashboard_summary(PATIENCE).is_ok());
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn a_child_that_ran_no_handlers_refuses_every_file() {}

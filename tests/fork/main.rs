@@ -62,6 +62,7 @@ const CASES: &[(&str, fn())] = cases![
     places::an_audit_trail_and_a_place_for_checkpoints_are_the_parents,
     history::a_child_has_a_history_of_its_own_in_the_file_of_its_parent,
     history::a_child_goes_on_when_its_parent_has_closed_the_file,
+    history::a_child_that_ran_no_handlers_refuses_every_file,
     history::a_run_is_dead_when_its_process_is_whatever_its_children_do,
     contexts::spans_of_the_layer_are_the_parents_and_the_child_makes_its_own,
 ];

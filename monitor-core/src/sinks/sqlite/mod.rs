@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `connection` | opening a file and what each connection is set to |
 //! | `link` | a connection that a fork does not cut in two |
+//! | `turns` | what threads take in turn |
 //! | `durable` | a connection for what must not be lost |
 //! | `error` | what goes wrong, and what helps |
 //! | `migrations`, `schema_*.sql`, `views_*.sql` | the tables and views, version by version |
@@ -71,6 +72,7 @@ mod session;
 pub(crate) mod sink;
 mod spans;
 mod trouble;
+mod turns;
 mod values;
 mod wal;
 mod wanted;
