@@ -14,10 +14,10 @@ use super::connection::open_to_read;
 use super::error::StoreError;
 use super::link::Link;
 use super::reading::Reading;
+use super::turns::{Turn, Turns};
 use super::{
     audit_verify, read_audit, read_dashboard, read_errors, read_operations, read_others, read_points, read_rollups,
 };
-use crate::base::watched::Watched;
 use crate::model::{
     AuditEntry, AuditFilter, AuditHead, AuditReport, DashboardSummary, ErrorFilter, ErrorSample, Figure, Fingerprint,
     HistoryFigures, HistorySummary, OperationFilter, OperationStatus, Page, PageRequest, ProgressFilter, QueueSample,
@@ -61,12 +61,7 @@ struct Pool {
     path: PathBuf,
     /// The process that opened it. A connection must not be used, nor even closed, across a fork.
     process: u32,
-    state: Watched<State>,
-}
-
-struct State {
-    idle: Vec<Link>,
-    lent: usize,
+    links: Turns<Link>,
 }
 
 impl SqliteHistory {
@@ -78,8 +73,7 @@ impl SqliteHistory {
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteHistory, HistoryError> {
         let path = path.as_ref().to_path_buf();
         let first = connect(&path)?;
-        let pool =
-            Pool { path, process: std::process::id(), state: Watched::new(State { idle: vec![first], lent: 0 }) };
+        let pool = Pool { path, process: std::process::id(), links: Turns::with(MOST_CONNECTIONS, first) };
         Ok(SqliteHistory { pool: Arc::new(pool) })
     }
 
@@ -97,9 +91,8 @@ impl SqliteHistory {
     ) -> Result<T, HistoryError> {
         checks::deadline(deadline)?;
         let until = Instant::now() + deadline;
-        let connection = self.pool.lend(until, deadline)?;
-        let connection = Lent { pool: &self.pool, connection: Some(connection) };
-        let Some(reader) = connection.connection.as_ref() else { return Err(HistoryError::deadline(deadline)) };
+        let lent = self.pool.lend(until, deadline)?;
+        let Some(reader) = lent.0.has.as_ref() else { return Err(HistoryError::deadline(deadline)) };
         let answer = answer(reader, until, question);
         answer.map_err(|error| {
             if error.is_interrupted() {
@@ -145,53 +138,29 @@ fn answer<T>(
 }
 
 impl Pool {
-    fn lend(&self, until: Instant, deadline: Duration) -> Result<Link, HistoryError> {
+    fn lend(&self, until: Instant, deadline: Duration) -> Result<Lent<'_>, HistoryError> {
         // Before the lock: one that was held during a fork is never released in the child.
         if std::process::id() != self.process {
             return Err(HistoryError::unavailable(
                 "it was opened by the process that this one was forked from; open it anew in this process",
             ));
         }
-        let mut state = self.state.lock();
-        loop {
-            if let Some(connection) = state.idle.pop() {
-                state.lent += 1;
-                return Ok(connection);
-            }
-            if state.lent < MOST_CONNECTIONS {
-                state.lent += 1;
-                break;
-            }
-            if Instant::now() >= until {
-                return Err(HistoryError::deadline(deadline));
-            }
-            (state, _) = self.state.wait_until(state, until);
+        let mut turn = self.links.take(until).ok_or_else(|| HistoryError::deadline(deadline))?;
+        if turn.has.is_none() {
+            turn.has = Some(connect(&self.path)?);
         }
-        drop(state);
-        connect(&self.path).inspect_err(|_| self.take_back(None))
-    }
-
-    fn take_back(&self, connection: Option<Link>) {
-        let mut state = self.state.lock();
-        state.lent = state.lent.saturating_sub(1);
-        state.idle.extend(connection);
-        drop(state);
-        self.state.notify_all();
+        Ok(Lent(turn))
     }
 }
 
 /// Gives the connection back, also when a question panics.
-struct Lent<'a> {
-    pool: &'a Pool,
-    connection: Option<Link>,
-}
+struct Lent<'a>(Turn<'a, Link>);
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // One that is still in a transaction would hold its moment for good.
         let is_whole = |link: &Link| link.get().is_ok_and(|connection| connection.is_autocommit());
-        let connection = self.connection.take().filter(is_whole);
-        self.pool.take_back(connection);
+        self.0.has = self.0.has.take().filter(is_whole);
     }
 }
 
