@@ -4,7 +4,7 @@
 //! whole process, and a child that was forked off while some waited has a list of threads that it does not have. Who
 //! takes such a lock for a moment hardly ever waits; who waits for others as a rule would wait for ever.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 #[derive(Debug, Default)]
@@ -21,15 +21,6 @@ impl<T> Watched<T> {
     /// The value. A panic of whoever had it before does not matter: it was left as it is.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The same without waiting.
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        match self.value.try_lock() {
-            Ok(value) => Some(value),
-            Err(TryLockError::Poisoned(left)) => Some(left.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 
     /// Tells all who wait that it has changed.

@@ -71,9 +71,9 @@ impl<T> Turns<T> {
         Some(Turn { turns: self, has })
     }
 
-    /// Takes out one that nobody has or is about to have. Never waits.
+    /// Takes out one that nobody has or is about to have. Waits for nobody's turn to end.
     pub(super) fn take_idle(&self) -> Option<T> {
-        let mut line = self.line.try_lock()?;
+        let mut line = self.line.lock();
         if line.waiting.is_empty() { line.idle.pop() } else { None }
     }
 
@@ -167,8 +167,5 @@ mod tests {
         assert_eq!(turns.take_idle(), None);
         drop(turn);
         assert_eq!((turns.take_idle(), turns.take_idle()), (Some(1), None));
-        let line = turns.line.lock();
-        assert_eq!(turns.take_idle(), None, "it does not wait for the lock");
-        drop(line);
     }
 }
