@@ -1,10 +1,10 @@
 //! Keeps forks out of what must not be cut in two.
 //!
-//! The child of a process with several threads has the memory of all of them and only one of them. What another thread was
-//! in the middle of stays like that for ever. Code that must not be cut enters the gate; a fork waits for a moment until
-//! nobody is inside, and whoever comes meanwhile waits for the fork. Neither waits for long: a fork may be held up by
-//! somebody else's handler that waits for a lock of the very thread that waits here. If that moment is not enough, the
-//! process forks all the same, or the thread goes in all the same, and a child that is cut is told.
+//! The child of a process with several threads has the memory of all of them and only one of them. What another thread
+//! was in the middle of stays like that for ever. Code that must not be cut enters the gate; a fork waits for a moment
+//! until nobody is inside, and whoever comes meanwhile waits for the fork. Neither waits for long: a fork may be held
+//! up by somebody else's handler that waits for a lock of the very thread that waits here. If that moment is not
+//! enough, the process forks all the same, or the thread goes in all the same, and a child that is cut is told.
 //!
 //! What a child is told rests on `INSIDE` alone, as it finds it in its own copy of the memory. A thread counts itself
 //! there before it begins, and no longer after it has ended. The copy has of each thread all that it did up to some
@@ -61,8 +61,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Inside(PhantomData<*const ()>);
 
-/// Goes inside, after a fork that is under way unless it takes too long. A thread that is inside already goes further in
-/// without waiting.
+/// Goes inside, after a fork that is under way unless it takes too long. A thread that is inside already goes further
+/// in without waiting.
 pub(crate) fn enter() -> Inside {
     watch();
     if DEPTH.get() == 0 {
@@ -109,8 +109,8 @@ pub(crate) fn generation() -> usize {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Whether somebody was inside as this process was forked off, or one that it descends from; or may have been, since the
-/// gate did not hear of the fork.
+/// Whether somebody was inside as this process was forked off, or one that it descends from; or may have been, since
+/// the gate did not hear of the fork.
 pub(crate) fn was_cut() -> bool {
     CUT.load(Ordering::Relaxed) || is_unheard_of()
 }
@@ -152,15 +152,15 @@ fn watch() {
         OF.store(std::process::id(), Ordering::Relaxed);
     }
 
-    // Not a `Once`: if the process forked in the midst of it, the child would wait for a thread that it does not have. Who
-    // comes second goes on although there may be no handlers yet. That is harmless: a child that is forked off at this very
-    // moment has a number that is not this one, and so takes itself for cut.
+    // Not a `Once`: if the process forked in the midst of it, the child would wait for a thread that it does not have.
+    // Who comes second goes on although there may be no handlers yet. That is harmless: a child that is forked off at
+    // this very moment has a number that is not this one, and so takes itself for cut.
     if OF.load(Ordering::Relaxed) == 0
         && OF.compare_exchange(0, std::process::id(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
     {
-        // SAFETY: the handlers are functions of this crate that stay. The one in the child does no more than ask for the
-        // process's number, load and store atomics, and read a thread-local cell without a destructor. Should the system
-        // have no memory for them (the only error) every child takes itself for cut, by its number.
+        // SAFETY: the handlers are functions of this crate that stay. The one in the child does no more than ask for
+        // the process's number, load and store atomics, and read a thread-local cell without a destructor. Should the
+        // system have no memory for them (the only error) every child takes itself for cut, by its number.
         let _ = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     }
 }

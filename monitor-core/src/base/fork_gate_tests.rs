@@ -1,5 +1,5 @@
 //! Each test has a process of its own: handlers of forks stay, and what other tests have inside would be cut as well.
-#![allow(unsafe_code, clippy::unwrap_used, reason = "tests of forks, whose helpers fail as tests do")]
+#![allow(unsafe_code, clippy::expect_used, reason = "tests of forks")]
 
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -17,12 +17,10 @@ fn in_own_process(test: &str, body: fn()) {
         unsafe { libc::alarm(HUNG_SECONDS) };
         return body();
     }
-    let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
-    let run = Command::new(std::env::current_exe().unwrap())
-        .args([&name, "--exact", "--nocapture"])
-        .env(KEY, test)
-        .output()
-        .unwrap();
+    let name = format!("base::fork_gate::tests::{test}");
+    let program = std::env::current_exe().expect("the tests are a program");
+    let run = Command::new(program).args([&name, "--exact", "--nocapture"]).env(KEY, test).output();
+    let run = run.expect("it was started already");
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{}: {said}{}", run.status, String::from_utf8_lossy(&run.stderr));
     assert!(said.contains("1 passed"), "no such test: {said}");
@@ -116,8 +114,8 @@ fn hold() -> std::sync::MutexGuard<'static, ()> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Forks while a handler waits for a thread that wants in, and gives whether the child says that it was cut. With `stays`
-/// the thread is still inside then.
+/// Forks while a handler waits for a thread that wants in, and gives whether the child says that it was cut. With
+/// `stays` the thread is still inside then.
 fn stalled(stays: bool) -> bool {
     extern "C" fn stall() {
         IS_STALLING.store(true, Ordering::SeqCst);
@@ -186,7 +184,7 @@ fn a_child_without_handlers_and_its_children_take_themselves_for_cut() {
     fn bare() -> libc::pid_t {
         // SAFETY: a fork without its handlers, see there. Zeros mean no stack and no places for numbers of threads.
         let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
-        libc::pid_t::try_from(child).unwrap()
+        libc::pid_t::try_from(child).expect("a number of a process")
     }
     in_own_process("a_child_without_handlers_and_its_children_take_themselves_for_cut", || {
         assert_eq!(generation(), 0);

@@ -23,6 +23,16 @@ impl<T> Watched<T> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same without waiting.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(value) => Some(value),
+            Err(std::sync::TryLockError::Poisoned(left)) => Some(left.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Tells all who wait that it has changed.
     pub(crate) fn notify_all(&self) {
         self.changed.notify_all();

@@ -129,16 +129,15 @@ impl MonitorBuilder {
     /// [`SinkStats`](crate::SinkStats).
     ///
     /// # Forks
-    /// A forked child refuses what it inherited, and may open the file anew. For that `fork` waits until no thread uses a
-    /// file, for a tenth of a second at most; if one still does, the child opens none. Neither does a child of `_Fork`,
-    /// `vfork` or a bare `clone`, which run no handlers of forks, until it runs another program.
+    /// A forked child refuses what it inherited, and may open the file anew. For that `fork` waits until no thread uses
+    /// a file, for a tenth of a second at most; if one still does, the child opens none. Neither does a child of
+    /// `_Fork`, `vfork` or a bare `clone`, which run no handlers of forks, until it runs another program.
     ///
-    /// Connections that the program opens to this file by itself are not known here. If they are of the same SQLite library,
-    /// a child that inherits one must not open the file: SQLite would rely on locks that only its parent holds. Close them
-    /// before the fork. And while a file is open in a process, nothing in that process may open and close it past that
-    /// SQLite library, not even to copy it: on Unix closing any descriptor of a file lets go of all locks that the process
-    /// has on it. See [How to corrupt an SQLite database file](https://www.sqlite.org/howtocorrupt.html), 2.2, 2.2.1 and
-    /// 2.6.
+    /// Connections that the program opens to this file by itself are not known here. If they are of the same SQLite
+    /// library, a child that inherits one must not open the file: SQLite would rely on locks that only its parent
+    /// holds. Close them before the fork. And while a file is open in a process, nothing in that process may open and
+    /// close it past that SQLite library, not even to copy it: on Unix closing any descriptor of a file lets go of all
+    /// locks that the process has on it. See <https://www.sqlite.org/howtocorrupt.html>, 2.2, 2.2.1 and 2.6.
     ///
     /// [`SqliteSink::new`]: crate::SqliteSink::new
     /// [`SqliteSink::with`]: crate::SqliteSink::with

@@ -1,8 +1,9 @@
 //! A connection for what must not be lost: its commits survive the loss of power.
 //!
-//! Checkpoints and audit entries are written one by one on the thread that asks, unlike batches, and when the call returns
-//! they are on the disk. One connection does it for all threads that share it, one after the other, in the order in which they
-//! came. Operations by id are written likewise, but survive the end of the process alone, and their callers do not wait long.
+//! Checkpoints and audit entries are written one by one on the thread that asks, unlike batches, and when the call
+//! returns they are on the disk. One connection does it for all threads that share it, one after the other, in the
+//! order in which they came. Operations by id are written likewise, but survive the end of the process alone, and their
+//! callers do not wait long.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,13 +117,42 @@ impl Durable {
         let done = work(&mut connection);
         let is_whole = connection.is_autocommit();
         drop(connection);
-        // After an error of reading or writing a connection may not be of use any more. After a full disk it is, and it can
-        // read what a new one, which needs room for its index of the log, could not.
+        // After an error of reading or writing a connection may not be of use any more. After a full disk it is, and it
+        // can read what a new one, which needs room for its index of the log, could not.
         let is_usable = match &done {
             Err(error) if error.cure() != Cure::None => (error.is_lock() || error.is_full()) && is_whole,
             _ => true,
         };
         turn.has = is_usable.then_some(open);
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_leaves_no_transaction_and_closing_waits_for_nobody() {
+        let folder = std::env::temp_dir().join(format!("monitor-durable-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let durable = Durable::new(&folder.join("monitor.db"));
+        let begin = |connection: &mut Connection| -> Result<(), StoreError> {
+            connection.execute_batch("BEGIN IMMEDIATE; CREATE TABLE half_done (x)")?;
+            panic!("in a transaction");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| durable.with(begin))).is_err());
+        let tables = durable.with(|connection| {
+            durable.close();
+            let found = "SELECT count(*) FROM sqlite_schema WHERE name = 'half_done'";
+            assert!(connection.is_autocommit());
+            Ok(connection.query_row(found, [], |row| row.get::<_, i64>(0))?)
+        });
+        assert_eq!(tables.unwrap(), 0);
+        durable.close();
+        assert!(durable.open.take_idle().is_none(), "it is closed");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,9 +1,9 @@
 //! Things that threads take in turn, first come, first served.
 //!
-//! Who takes one has it without a lock, and gives it back by the end of its [`Turn`], also when it panics. Of those that
-//! wait the one that came first is next, so that nobody starves who would have had a turn in time: not even when others
-//! come round faster than who waits wakes up. The wait is one of the standard library, see [`Watched`]: there may be a fork
-//! at any moment of it.
+//! Who takes one has it without a lock, and gives it back by the end of its [`Turn`], also when it panics. Of those
+//! that wait the one that came first is next, so that nobody starves who would have had a turn in time: not even when
+//! others come round faster than who waits wakes up. The wait is one of the standard library, see [`Watched`]: there
+//! may be a fork at any moment of it.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -24,7 +24,8 @@ struct Line<T> {
     next_ticket: u64,
 }
 
-/// A turn, and what was given back by the last one who had it, if anything. What is left here at the end is for the next.
+/// A turn, and what was given back by the last one who had it, if anything. What is left here at the end is for the
+/// next.
 pub(super) struct Turn<'a, T> {
     turns: &'a Turns<T>,
     pub(super) has: Option<T>,
@@ -45,7 +46,8 @@ impl<T> Turns<T> {
         turns
     }
 
-    /// Takes a turn, until then at most. Not in a child of the process that made it, where the lock may be held for ever.
+    /// Takes a turn, until then at most. Not in a child of the process that made it, where the lock may be held for
+    /// ever.
     pub(super) fn take(&self, until: Instant) -> Option<Turn<'_, T>> {
         let mut line = self.line.lock();
         if line.free == 0 || !line.waiting.is_empty() {
@@ -71,9 +73,9 @@ impl<T> Turns<T> {
         Some(Turn { turns: self, has })
     }
 
-    /// Takes out one that nobody has or is about to have. Waits for nobody's turn to end.
+    /// Takes out one that nobody has or is about to have. Never waits.
     pub(super) fn take_idle(&self) -> Option<T> {
-        let mut line = self.line.lock();
+        let mut line = self.line.try_lock()?;
         if line.waiting.is_empty() { line.idle.pop() } else { None }
     }
 
@@ -167,5 +169,8 @@ mod tests {
         assert_eq!(turns.take_idle(), None);
         drop(turn);
         assert_eq!((turns.take_idle(), turns.take_idle()), (Some(1), None));
+        let line = turns.line.lock();
+        assert_eq!(turns.take_idle(), None, "it does not wait for the lock");
+        drop(line);
     }
 }
