@@ -174,7 +174,7 @@ fn wall_time_busy_time_and_polls_are_those_of_the_clock() {
     });
     let [parent, child, sync] = ["parent", "child", "sync"].map(|name| stats(&local, name));
     assert_eq!((child.polls, child.busy_time, child.total_time), (3, 3 * MS, 203 * MS));
-    assert_eq!((sync.total_time, sync.polls), (5 * MS, 0));
+    assert_eq!((sync.total_time, sync.busy_time, sync.polls), (5 * MS, 5 * MS, 0));
     // Four polls: three of the child's, one more after the pause.
     assert_eq!((parent.polls, parent.busy_time, parent.total_time), (4, 10 * MS, 310 * MS));
     assert_eq!((parent.self_time, child.self_time), (2 * MS, 3 * MS));

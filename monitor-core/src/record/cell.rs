@@ -39,6 +39,8 @@ pub(crate) struct Cell {
     /// Memory that was asked for while a call was on top of the stack.
     pub(crate) allocations: Counter,
     pub(crate) allocated_bytes: Counter,
+    /// Of futures and spans, which wait: from the beginning to the end, and on a thread.
+    pub(crate) task_ns: Counter,
     pub(crate) busy_ns: Counter,
     pub(crate) polls: Counter,
     pub(crate) recorded: Counter,
@@ -103,6 +105,7 @@ impl Cell {
             bytes: Counter::new(0),
             allocations: Counter::new(0),
             allocated_bytes: Counter::new(0),
+            task_ns: Counter::new(0),
             busy_ns: Counter::new(0),
             polls: Counter::new(0),
             recorded: Counter::new(0),
@@ -127,6 +130,15 @@ impl Cell {
     #[inline(always)]
     pub(crate) fn add_time(&self, ns: u64, self_ns: u64, weight: u64) {
         self.total_ns.add(ns.wrapping_mul(weight));
+        self.self_ns.add(self_ns.wrapping_mul(weight));
+        self.durations.record(ns, weight);
+    }
+
+    /// The same of a future or span, which was on a thread for some of the time.
+    #[inline(always)]
+    pub(crate) fn add_task_time(&self, ns: u64, busy_ns: u64, self_ns: u64, weight: u64) {
+        self.task_ns.add(ns.wrapping_mul(weight));
+        self.busy_ns.add(busy_ns.wrapping_mul(weight));
         self.self_ns.add(self_ns.wrapping_mul(weight));
         self.durations.record(ns, weight);
     }

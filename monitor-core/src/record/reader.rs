@@ -108,8 +108,10 @@ impl Figures {
             totals.allocations = totals.allocations.saturating_add(cell.allocations.get());
             totals.allocated_bytes = totals.allocated_bytes.saturating_add(cell.allocated_bytes.get());
             totals.polls = totals.polls.saturating_add(cell.polls.get());
-            totals.busy_ns = totals.busy_ns.saturating_add(cell.busy_ns.get());
-            totals.total_ns = totals.total_ns.wrapping_add(cell.total_ns.get());
+            // A call that does not wait is on its thread all the time.
+            let on_thread_ns = cell.total_ns.get();
+            totals.busy_ns = totals.busy_ns.wrapping_add(on_thread_ns).wrapping_add(cell.busy_ns.get());
+            totals.total_ns = totals.total_ns.wrapping_add(on_thread_ns).wrapping_add(cell.task_ns.get());
             totals.self_ns = totals.self_ns.wrapping_add(cell.self_ns.get().cast_signed());
             totals.min_ns = totals.min_ns.min(cell.min_ns.get());
             totals.max_ns = totals.max_ns.max(cell.max_ns.get());

@@ -363,8 +363,7 @@ impl SpanCall {
         if let Some(caller) = parent.series {
             cell.edges.record(caller, 1, ns);
         }
-        cell.add_time(ns, self.busy_ns.wrapping_sub(self.children_ns), 1);
-        cell.busy_ns.add(self.busy_ns);
+        cell.add_task_time(ns, self.busy_ns, self.busy_ns.wrapping_sub(self.children_ns), 1);
         cell.polls.add(self.enters);
         let said = self.said.as_deref();
         let failure = said.and_then(Said::failure);

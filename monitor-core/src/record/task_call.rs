@@ -384,8 +384,7 @@ impl TaskCall {
             if let Some(caller) = parent.series {
                 cell.edges.record(caller, self.weight, ns.wrapping_mul(self.weight));
             }
-            cell.add_time(ns, self.busy_ns.wrapping_sub(self.children_ns), self.weight);
-            cell.busy_ns.add(self.busy_ns.wrapping_mul(self.weight));
+            cell.add_task_time(ns, self.busy_ns, self.busy_ns.wrapping_sub(self.children_ns), self.weight);
         }
         cell.polls.add(self.polls);
         let (items, bytes, polls, busy_ns) = (self.items, self.bytes, self.polls, self.busy_ns);
