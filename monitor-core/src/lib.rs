@@ -85,6 +85,7 @@
 //! | memory that operations ask for | `alloc::TrackedAllocator`, [`Figures::allocated_bytes`] |
 //! | what was: records, figures and errors of all runs that share a file | [`History`], `SqliteHistory`, [`OperationFilter`], [`Selection`] |
 //! | a monitor of its own for a test, and settings | [`Monitor`], [`MonitorBuilder`], [`ManualClock`] |
+//! | the same as text for Prometheus | `Exposition`, `TextFormat` |
 //! | history in a file, for later runs and other programs | `MonitorBuilder::sqlite`, `SqliteSink`, `SqliteOptions`, `Retention` |
 //! | who did what, when and from where, in a trail that shows whether anybody changed it | [`Monitor::audit`], `AuditLog`, [`AuditEntry`], [`AuditReport`], [`AuditTrail`] |
 //! | everything to a database, a file, another program | [`Sink`], [`MonitorBuilder::sink`], [`Batch`], [`SinkStats`] |
@@ -99,6 +100,7 @@
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
+//! | `prometheus` | no | the figures of a snapshot as text for Prometheus; brings `itoa` |
 //! | `sqlite` | no | history in a SQLite file, and asking it; brings `rusqlite` with SQLite itself, `sha2`, and `checkpoints` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
@@ -150,6 +152,8 @@ pub use model::{
     TransitionStats,
 };
 
+#[cfg(all(feature = "prometheus", not(loom)))]
+pub use crate::sinks::prometheus::{format::TextFormat, page::ExpositionPage, settings::Exposition};
 #[cfg(all(feature = "sqlite", not(loom)))]
 pub use crate::sinks::sqlite::{
     audit::AuditLog, checkpoints::SqliteCheckpoints, operations::SqliteOperations, options::SqliteOptions,

@@ -108,6 +108,27 @@ impl Histogram {
         }
     }
 
+    /// Adds to `counts` how many values are in the first buckets of the scale, once for each number of buckets in `cells`, which
+    /// ascend. Returns how many values there are.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn counts_below(&self, cells: &[usize], counts: &mut Vec<u64>) -> u64 {
+        let sum = |seen: u64, cells: &[u64]| cells.iter().fold(seen, |sum, count| sum.saturating_add(*count));
+        let (mut seen, mut cells) = (0_u64, cells.iter().copied().peekable());
+        for octave in &self.octaves {
+            let begin = octave.number * STEPS;
+            let mut from = 0;
+            while let Some(end) = cells.next_if(|end| *end < begin + STEPS) {
+                let to = end.saturating_sub(begin);
+                seen = sum(seen, &octave.counts[from..to]);
+                from = to;
+                counts.push(seen);
+            }
+            seen = sum(seen, &octave.counts[from..]);
+        }
+        counts.extend(cells.map(|_| seen));
+        seen
+    }
+
     /// The values that came after `earlier`, an earlier reading of the same histogram.
     ///
     /// Exact, percentiles included. A bucket in which `earlier` counts more, which only another histogram's can,

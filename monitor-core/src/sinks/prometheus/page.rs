@@ -1,0 +1,100 @@
+//! A page, chunk by chunk: what is written is handed out before there is much of it.
+
+use std::io::{self, Write};
+
+use super::custom::{self, CustomFamily};
+use super::families::{self, Family, Source};
+use super::format::TextFormat;
+use super::lines::Lines;
+use super::settings::Exposition;
+use crate::model::Snapshot;
+
+/// A chunk is handed out when it is as large as this.
+const CHUNK: usize = 64 * 1024;
+
+/// A page of [`Exposition`], to be written chunk by chunk: in memory there is one at a time.
+pub struct ExpositionPage<'a> {
+    settings: &'a Exposition,
+    source: Source<'a>,
+    lines: Lines,
+    families: Vec<&'static Family>,
+    custom: Vec<CustomFamily<'a>>,
+    /// The family that is next, of both sorts, and the item of it.
+    at: (usize, usize),
+    name: String,
+    is_over: bool,
+}
+
+impl<'a> ExpositionPage<'a> {
+    pub(super) fn new(settings: &'a Exposition, snapshot: &'a Snapshot, format: TextFormat) -> ExpositionPage<'a> {
+        ExpositionPage {
+            settings,
+            source: Source::new(settings, snapshot),
+            lines: Lines::new(format, CHUNK + CHUNK / 4),
+            families: families::all().collect(),
+            custom: custom::custom(settings, snapshot),
+            at: (0, 0),
+            name: String::new(),
+            is_over: false,
+        }
+    }
+
+    /// The next chunk: whole lines, 64 KiB and one item at most. `None` after the last one.
+    pub fn next_chunk(&mut self) -> Option<&str> {
+        self.lines.text.clear();
+        while self.lines.text.len() < CHUNK && !self.is_over {
+            if !self.write_item() {
+                self.lines.end();
+                self.is_over = true;
+            }
+        }
+        Some(&*self.lines.text).filter(|text| !text.is_empty())
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// That of `out`.
+    pub fn write_to(mut self, mut out: impl Write) -> io::Result<()> {
+        while let Some(chunk) = self.next_chunk() {
+            out.write_all(chunk.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes one item of a family, if there is one left.
+    fn write_item(&mut self) -> bool {
+        let (number, item) = self.at;
+        if let Some(family) = self.families.get(number) {
+            if item < (family.items)(&self.source) {
+                if item == 0 {
+                    self.name.clear();
+                    self.name.extend([self.settings.prefix(), "_", family.name]);
+                    self.lines.family(&self.name, family.kind, family.unit, family.help);
+                }
+                (family.write)(&mut self.lines, &self.source, item);
+                self.at.1 += 1;
+                return true;
+            }
+        } else if let Some(family) = self.custom.get(number - self.families.len()) {
+            if item < family.metrics.len() {
+                if item == 0 {
+                    family.begin(&mut self.lines);
+                }
+                family.write(&mut self.lines, self.settings, item);
+                self.at.1 += 1;
+                return true;
+            }
+        } else {
+            return false;
+        }
+        self.at = (number + 1, 0);
+        true
+    }
+}
+
+impl std::fmt::Debug for ExpositionPage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExpositionPage").field("at", &self.at).field("is_over", &self.is_over).finish_non_exhaustive()
+    }
+}
