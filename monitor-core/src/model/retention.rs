@@ -12,8 +12,8 @@ const GIBIBYTE: u64 = 1 << 30;
 ///
 /// Ages are counted from when something happened, by the wall clock. [`Duration::MAX`] is for ever. What runs, is not
 /// resolved or is needed to read what is kept never goes, nor do checkpoints. When the history is too large, the oldest goes
-/// first: individual records, then samples and the finest figures, and the longest steps of figures at last; entries of the
-/// audit trail only by age.
+/// first: individual records, then samples and the finest figures, jobs and operations by id that have ended, and the longest
+/// steps of figures at last; groups of errors, alerts and entries of the audit trail only by age.
 ///
 /// ```
 /// use monitor_core::{Retention, Severity};

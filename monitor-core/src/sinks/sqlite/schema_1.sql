@@ -233,7 +233,8 @@ CREATE TABLE error_samples (
     backtrace      TEXT
 ) STRICT;
 CREATE INDEX error_samples_by_group ON error_samples (group_id, seen_at_ns);
-CREATE INDEX error_samples_by_time ON error_samples (seen_at_ns);
+-- Each severity has an age of its own.
+CREATE INDEX error_samples_by_time ON error_samples (severity, seen_at_ns);
 CREATE INDEX error_samples_by_trace ON error_samples (trace_id_high) WHERE trace_id_high IS NOT NULL;
 
 CREATE TABLE transitions (
@@ -281,6 +282,8 @@ CREATE TABLE progress (
 ) STRICT;
 CREATE INDEX progress_by_time ON progress (started_at_ns);
 CREATE INDEX progress_by_name ON progress (name, started_at_ns);
+-- What may go when it is too old.
+CREATE INDEX progress_ended ON progress (updated_at_ns) WHERE state NOT IN ('running', 'stalled');
 CREATE INDEX progress_running ON progress (started_at_ns) WHERE state IN ('running', 'stalled');
 
 -- What ran when the instance was last seen.
@@ -326,6 +329,8 @@ CREATE TABLE operations_by_id (
     parent_span_id    INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX operations_by_id_by_time ON operations_by_id (started_at_ns);
+-- What may go when it is too old: many that run may be older.
+CREATE INDEX operations_by_id_ended ON operations_by_id (ended_at_ns) WHERE ended_at_ns IS NOT NULL;
 CREATE INDEX operations_by_id_running ON operations_by_id (begun_by) WHERE outcome IS NULL;
 
 -- For the instance that began an operation by id: another one ended it. Removed when it has taken note of that.

@@ -60,6 +60,8 @@ pub struct SqliteSink {
     operations: Arc<Shared>,
     wal: WalWatch,
     keeper: Keeper,
+    /// The file that it keeps.
+    keeps: Option<FileIdentity>,
     kept: Instant,
     /// Beginning of the first step of rollups that is not folded.
     folded_until_ns: i64,
@@ -89,6 +91,7 @@ impl SqliteSink {
         let operations = Arc::new(Shared::new(&path));
         SqliteSink {
             keeper: Keeper::new(options.retention.clone()),
+            keeps: None,
             kept: Instant::now(),
             options,
             instance: None,
@@ -193,6 +196,11 @@ impl SqliteSink {
         let Some(instance) = &self.instance else { return Err(rusqlite::Error::InvalidQuery.into()) };
         let session = Session::begin(link, &self.path, instance, self.replacements)?;
         self.replacements = 0;
+        if self.keeps != session.identity() {
+            // What was to be done was to be done in another file.
+            self.keeps = session.identity();
+            self.keeper = Keeper::new(self.options.retention.clone());
+        }
         Ok(session)
     }
 
@@ -342,10 +350,12 @@ impl Sink for SqliteSink {
         self.last_batch = (unix_ns(batch.at), Instant::now());
         self.signed = Instant::now();
         let mut times = 0;
-        // The batch is stored: what goes wrong here shows next time.
+        // The batch is stored, and must not come again: what goes wrong here shows next time.
         while self.is_to_keep(times).unwrap_or(false) {
             times += 1;
-            let _ = self.keep()?;
+            if !matches!(self.keep(), Ok(Ok(()))) {
+                break;
+            }
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ mod pace;
 mod part;
 mod room;
 mod task;
+#[cfg(test)]
+mod tests;
 mod unused;
 
 use std::collections::VecDeque;
@@ -52,7 +54,7 @@ const LARGE_SHARE: Duration = Duration::from_millis(300);
 const HURRY: u32 = 10;
 const LARGEST_SHARE: Duration = Duration::from_millis(900);
 
-/// A file that is too large, and larger than it was found by one of so many parts, grows.
+/// A file that is too large, and larger than it has been by one of so many parts, grows.
 const GROWS: u64 = 8;
 
 /// It has its turn after a batch when it had none for so long: a program that is busy may leave no time between batches.
@@ -81,8 +83,10 @@ pub(super) struct Keeper {
     gives_back: bool,
     /// Shares in a row after which there was more to do.
     unfinished: u32,
-    /// Bytes of the file when it was opened.
-    found_bytes: Option<u64>,
+    /// The fewest bytes of the file since it was opened.
+    fewest_bytes: Option<u64>,
+    /// What the connection had changed when something was last taken from a file that is too large.
+    trimmed: Option<u64>,
 }
 
 /// How much larger the file is than it may be.
@@ -104,7 +108,8 @@ impl Keeper {
             disbelieved_ns: 0,
             gives_back: false,
             unfinished: 0,
-            found_bytes: None,
+            fewest_bytes: None,
+            trimmed: None,
         }
     }
 
@@ -159,7 +164,9 @@ impl Keeper {
     fn excess(&mut self, connection: &Connection) -> Result<Excess, StoreError> {
         let (used, max) = (room::used_bytes(connection)?, self.retention.max_bytes);
         // One that was found large, because it may be less large than it was allowed to be before, takes its time.
-        let largest = max.max(*self.found_bytes.get_or_insert(used));
+        let fewest = self.fewest_bytes.map_or(used, |fewest| fewest.min(used));
+        self.fewest_bytes = Some(fewest);
+        let largest = max.max(fewest);
         Ok(if used > largest.saturating_add(largest / GROWS) {
             Excess::Grows
         } else if used > max {
@@ -185,11 +192,15 @@ impl Keeper {
             }
             return went_on.map(|_| true);
         }
-        if room::used_bytes(connection)? > self.retention.max_bytes
-            && let Some(task) = room::most_dispensable(connection, clock_ns)?
-        {
-            self.tasks.push_back(task);
-            return Ok(true);
+        if room::used_bytes(connection)? > self.retention.max_bytes {
+            // If nothing has been changed since, it would be the same again.
+            let changes = connection.total_changes();
+            if self.trimmed.replace(changes) != Some(changes)
+                && let Some(task) = room::most_dispensable(connection, clock_ns)?
+            {
+                self.tasks.push_back(task);
+                return Ok(true);
+            }
         }
         self.gives_back = room::is_to_be_given_back(connection, self.gives_back, self.retention.max_bytes)?;
         if self.gives_back {

@@ -34,13 +34,21 @@ pub(super) enum Part {
 
 /// How to find rows by time, and how to remove them.
 pub(super) enum Way {
-    /// Parameters: before when, how many, something of the part's own.
-    AtOnce(&'static str),
+    /// In the order of an index.
+    AtOnce(AtOnce),
     /// By the audit trail itself, which must stay whole.
     Audit,
     /// Where finding them means to pass over others: a statement that gives time and id (before when; after which time
     /// and id; something of the part's own; how many), and what is done for each id.
     Listed(&'static str),
+}
+
+/// Two statements. Parameters of both: before when; not before when; something of the part's own.
+pub(super) struct AtOnce {
+    /// The time of the first row. Asked without a lock: there may be many before it that stay.
+    pub(super) first: &'static str,
+    /// Removes some from there on: how many is the fourth parameter.
+    pub(super) remove: &'static str,
 }
 
 impl Part {
@@ -86,43 +94,68 @@ impl Part {
     }
 
     pub(super) fn way(self) -> Way {
-        Way::AtOnce(match self {
-            Part::Figures(_) => {
+        let (first, remove) = match self {
+            Part::Figures(_) => (
+                "SELECT start_ns FROM rollups
+                    WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2 AND open = 0 ORDER BY start_ns LIMIT 1",
                 "DELETE FROM rollups WHERE (step_s, start_ns, series_id, instance_id) IN (
                     SELECT step_s, start_ns, series_id, instance_id FROM rollups
-                    WHERE step_s = ?3 AND start_ns < ?1 AND open = 0 ORDER BY start_ns LIMIT ?2)"
-            }
+                    WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2 AND open = 0 ORDER BY start_ns LIMIT ?4)",
+            ),
             // Of what is not said to have gone they are read.
-            Part::Together(_) => {
+            Part::Together(_) => (
+                "SELECT start_ns FROM rollups_of_all WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2
+                    AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')
+                    ORDER BY start_ns LIMIT 1",
                 "DELETE FROM rollups_of_all WHERE (step_s, start_ns, instance_id) IN (
-                    SELECT step_s, start_ns, instance_id FROM rollups_of_all WHERE step_s = ?3 AND start_ns < ?1
+                    SELECT step_s, start_ns, instance_id FROM rollups_of_all
+                    WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2
                         AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')
-                    ORDER BY start_ns LIMIT ?2)"
-            }
-            Part::ErrorHours => {
-                "DELETE FROM error_hours WHERE ?3 = 0 AND (start_ns, group_id, instance_id) IN (
-                    SELECT start_ns, group_id, instance_id FROM error_hours WHERE start_ns < ?1
-                    ORDER BY start_ns LIMIT ?2)"
-            }
-            Part::Transitions => {
-                "DELETE FROM transitions WHERE ?3 = 0 AND id IN (
-                    SELECT id FROM transitions WHERE at_ns < ?1 ORDER BY at_ns LIMIT ?2)"
-            }
-            Part::QueueSamples => {
-                "DELETE FROM queue_samples WHERE ?3 = 0 AND (start_ns, queue_id, instance_id) IN (
-                    SELECT start_ns, queue_id, instance_id FROM queue_samples WHERE start_ns < ?1
-                    ORDER BY start_ns LIMIT ?2)"
-            }
-            Part::OperationsById => {
-                "DELETE FROM operations_by_id WHERE ?3 = 0 AND id IN (
-                    SELECT id FROM operations_by_id WHERE started_at_ns < ?1 AND ended_at_ns < ?1
-                    ORDER BY started_at_ns LIMIT ?2)"
-            }
-            Part::Alerts => {
-                "DELETE FROM alerts WHERE ?3 = 0 AND id IN (
-                    SELECT id FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1
-                    ORDER BY started_at_ns LIMIT ?2)"
-            }
+                    ORDER BY start_ns LIMIT ?4)",
+            ),
+            Part::ErrorHours => (
+                "SELECT start_ns FROM error_hours WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0
+                    ORDER BY start_ns LIMIT 1",
+                "DELETE FROM error_hours WHERE (start_ns, group_id, instance_id) IN (
+                    SELECT start_ns, group_id, instance_id FROM error_hours
+                    WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0 ORDER BY start_ns LIMIT ?4)",
+            ),
+            Part::Transitions => (
+                "SELECT at_ns FROM transitions WHERE at_ns < ?1 AND at_ns >= ?2 AND ?3 = 0 ORDER BY at_ns LIMIT 1",
+                "DELETE FROM transitions WHERE id IN (
+                    SELECT id FROM transitions WHERE at_ns < ?1 AND at_ns >= ?2 AND ?3 = 0 ORDER BY at_ns LIMIT ?4)",
+            ),
+            Part::QueueSamples => (
+                "SELECT start_ns FROM queue_samples WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0
+                    ORDER BY start_ns LIMIT 1",
+                "DELETE FROM queue_samples WHERE (start_ns, queue_id, instance_id) IN (
+                    SELECT start_ns, queue_id, instance_id FROM queue_samples
+                    WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0 ORDER BY start_ns LIMIT ?4)",
+            ),
+            Part::Progress => (
+                "SELECT updated_at_ns FROM progress INDEXED BY progress_ended
+                    WHERE state NOT IN ('running', 'stalled') AND updated_at_ns < ?1 AND updated_at_ns >= ?2 AND ?3 = 0
+                    ORDER BY updated_at_ns LIMIT 1",
+                "DELETE FROM progress WHERE id IN (
+                    SELECT id FROM progress INDEXED BY progress_ended
+                    WHERE state NOT IN ('running', 'stalled') AND updated_at_ns < ?1 AND updated_at_ns >= ?2 AND ?3 = 0
+                    ORDER BY updated_at_ns LIMIT ?4)",
+            ),
+            Part::OperationsById => (
+                "SELECT ended_at_ns FROM operations_by_id INDEXED BY operations_by_id_ended
+                    WHERE ended_at_ns < ?1 AND ended_at_ns >= ?2 AND ?3 = 0 ORDER BY ended_at_ns LIMIT 1",
+                "DELETE FROM operations_by_id WHERE id IN (
+                    SELECT id FROM operations_by_id INDEXED BY operations_by_id_ended
+                    WHERE ended_at_ns < ?1 AND ended_at_ns >= ?2 AND ?3 = 0 ORDER BY ended_at_ns LIMIT ?4)",
+            ),
+            Part::Alerts => (
+                "SELECT started_at_ns FROM alerts
+                    WHERE started_at_ns < ?1 AND ended_at_ns < ?1 AND started_at_ns >= ?2 AND ?3 = 0
+                    ORDER BY started_at_ns LIMIT 1",
+                "DELETE FROM alerts WHERE id IN (
+                    SELECT id FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1 AND started_at_ns >= ?2 AND ?3 = 0
+                    ORDER BY started_at_ns LIMIT ?4)",
+            ),
             Part::Audit => return Way::Audit,
             Part::Records => {
                 return Way::Listed(
@@ -140,13 +173,6 @@ impl Part {
                 return Way::Listed(
                     "SELECT last_seen_at_ns, id FROM error_groups WHERE last_seen_at_ns < ?1 AND last_seen_at_ns >= ?2
                         AND (last_seen_at_ns, id) > (?2, ?3) AND severity = ?4 ORDER BY last_seen_at_ns, id LIMIT ?5",
-                );
-            }
-            Part::Progress => {
-                return Way::Listed(
-                    "SELECT started_at_ns, id FROM progress WHERE started_at_ns < ?1 AND started_at_ns >= ?2
-                        AND (started_at_ns, id) > (?2, ?3) AND updated_at_ns < ?1
-                        AND state NOT IN ('running', 'stalled') AND ?4 = 0 ORDER BY started_at_ns, id LIMIT ?5",
                 );
             }
             Part::Strings => {
@@ -167,7 +193,8 @@ impl Part {
                         AND (0, id) > (?2, ?3) AND ?4 = 0 ORDER BY id LIMIT ?5",
                 );
             }
-        })
+        };
+        Way::AtOnce(AtOnce { first, remove })
     }
 
     /// The oldest of it that there is.
@@ -177,18 +204,14 @@ impl Part {
             Part::Records => {
                 "SELECT last_started_at_ns FROM record_blocks WHERE ?1 = 0 ORDER BY last_started_at_ns LIMIT 1"
             }
-            Part::Figures(_) => "SELECT start_ns FROM rollups WHERE step_s = ?1 AND open = 0 ORDER BY start_ns LIMIT 1",
-            Part::Together(_) => {
-                "SELECT start_ns FROM rollups_of_all WHERE step_s = ?1
-                    AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?1 || ' s')
-                    ORDER BY start_ns LIMIT 1"
-            }
-            Part::Transitions => "SELECT at_ns FROM transitions WHERE ?1 = 0 ORDER BY at_ns LIMIT 1",
-            Part::QueueSamples => "SELECT start_ns FROM queue_samples WHERE ?1 = 0 ORDER BY start_ns LIMIT 1",
             Part::ErrorSamples(_) => {
                 "SELECT seen_at_ns FROM error_samples WHERE severity = ?1 ORDER BY seen_at_ns LIMIT 1"
             }
-            _ => return Ok(None),
+            _ => {
+                let Way::AtOnce(AtOnce { first, .. }) = self.way() else { return Ok(None) };
+                let every = (i64::MAX, i64::MIN, self.own());
+                return Ok(connection.prepare_cached(first)?.query_row(every, |row| row.get(0)).optional()?);
+            }
         };
         Ok(connection.prepare_cached(sql)?.query_row([self.own()], |row| row.get(0)).optional()?)
     }

@@ -12,8 +12,8 @@ const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 86_400;
 
 /// What goes first when the file is too large: parts with the age in seconds from which they may go, and how many seconds
-/// go at once. The newest of each is spared until nothing else is left.
-const ORDER: [(Part, i64, i64); 18] = [
+/// go at once. The newest of each is spared until nothing else is left. Sums of all series go with those of each.
+const ORDER: [(Part, i64, i64); 31] = [
     (Part::Records, HOUR_S, 0),
     (Part::QueueSamples, HOUR_S, HOUR_S),
     (Part::Figures(10), HOUR_S, 600),
@@ -22,16 +22,29 @@ const ORDER: [(Part, i64, i64); 18] = [
     (Part::ErrorSamples(1), DAY_S, HOUR_S),
     (Part::ErrorSamples(2), DAY_S, HOUR_S),
     (Part::ErrorSamples(3), DAY_S, HOUR_S),
+    (Part::Progress, DAY_S, HOUR_S),
+    (Part::OperationsById, DAY_S, HOUR_S),
     (Part::Figures(60), DAY_S, HOUR_S),
-    (Part::Together(60), DAY_S, HOUR_S),
+    (Part::Together(60), 0, HOUR_S),
     (Part::Records, 0, 0),
     (Part::Figures(3_600), 7 * DAY_S, DAY_S),
-    (Part::Together(3_600), 7 * DAY_S, DAY_S),
+    (Part::Together(3_600), 0, DAY_S),
+    (Part::ErrorHours, 30 * DAY_S, DAY_S),
     (Part::Figures(86_400), 30 * DAY_S, DAY_S),
+    (Part::Together(86_400), 0, DAY_S),
     (Part::Figures(10), 60, 60),
     (Part::Figures(60), HOUR_S, 600),
     (Part::Transitions, 60, 600),
     (Part::QueueSamples, 60, 600),
+    (Part::Progress, 60, 600),
+    (Part::OperationsById, 60, 600),
+    (Part::ErrorSamples(0), 60, 600),
+    (Part::ErrorSamples(1), 60, 600),
+    (Part::ErrorSamples(2), 60, 600),
+    (Part::ErrorSamples(3), 60, 600),
+    (Part::ErrorHours, HOUR_S, HOUR_S),
+    (Part::Figures(3_600), HOUR_S, HOUR_S),
+    (Part::Figures(86_400), DAY_S, DAY_S),
 ];
 
 /// Pages that stay free, for what comes next: of so many one.

@@ -23,7 +23,7 @@ pub(super) struct Task {
     pace: Pace,
     /// Rows that were looked up and are not removed yet, the next one last: blocks or ids.
     found: Vec<i64>,
-    /// The time and id up to which was looked.
+    /// The time and id up to which was looked; of what goes at once, the time before which there is nothing to remove.
     looked_to: (i64, i64),
 }
 
@@ -58,15 +58,29 @@ impl Task {
     /// Removes some, in one transaction. Returns whether there may be more.
     pub(super) fn go_on(&mut self, connection: &mut Connection) -> Result<bool, StoreError> {
         let (part, before_ns) = (self.part, self.before_ns);
-        let way = part.way();
-        match way {
-            Way::AtOnce(_) | Way::Audit => {
-                if !is_due(connection, part, before_ns)? {
+        match part.way() {
+            Way::AtOnce(way) => {
+                // Mostly there is nothing. What has been passed over stays passed over.
+                let (passed_ns, _) = self.looked_to;
+                let range = (before_ns, passed_ns, part.own());
+                let first = connection.prepare_cached(way.first)?.query_row(range, |row| row.get(0)).optional()?;
+                let Some(first_ns) = first else { return Ok(false) };
+                self.looked_to.0 = first_ns;
+                let piece = |transaction: &Transaction<'_>, most| {
+                    let some = (before_ns, first_ns, part.own(), most);
+                    Ok(transaction.prepare_cached(way.remove)?.execute(some)?)
+                };
+                self.pace.transaction(connection, piece, |transaction, removed| {
+                    if removed == 0 { Ok(()) } else { keep_since(transaction, part, before_ns) }
+                })
+            }
+            Way::Audit => {
+                let sql = "SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at_ns < ?1";
+                if !connection.prepare_cached(sql)?.exists([before_ns])? {
                     return Ok(false);
                 }
-                let piece = |transaction: &Transaction<'_>, most| match way {
-                    Way::AtOnce(sql) => Ok(transaction.prepare_cached(sql)?.execute((before_ns, most, part.own()))?),
-                    _ => audit_remove::remove_before(transaction, before_ns, usize::try_from(most).unwrap_or(0)),
+                let piece = |transaction: &Transaction<'_>, most| {
+                    audit_remove::remove_before(transaction, before_ns, usize::try_from(most).unwrap_or(0))
                 };
                 self.pace.transaction(connection, piece, |transaction, removed| {
                     if removed == 0 { Ok(()) } else { keep_since(transaction, part, before_ns) }
@@ -126,20 +140,6 @@ impl Task {
     }
 }
 
-/// Whether there is something to remove: looked up without a lock, since mostly there is not.
-fn is_due(connection: &Connection, part: Part, before_ns: i64) -> Result<bool, StoreError> {
-    let sql = match part {
-        Part::Figures(_) | Part::Together(_) | Part::Transitions | Part::QueueSamples => {
-            return Ok(part.oldest_ns(connection)?.is_some_and(|oldest| oldest < before_ns));
-        }
-        Part::ErrorHours => "SELECT 1 FROM error_hours WHERE start_ns < ?1 LIMIT 1",
-        Part::Audit => "SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at_ns < ?1",
-        Part::OperationsById => "SELECT 1 FROM operations_by_id WHERE started_at_ns < ?1 AND ended_at_ns < ?1 LIMIT 1",
-        _ => "SELECT 1 FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1 LIMIT 1",
-    };
-    Ok(connection.prepare_cached(sql)?.exists([before_ns])?)
-}
-
 /// Before when something must be to be removed, with what is known now.
 fn limit(connection: &Connection, part: Part, before_ns: i64) -> Result<i64, StoreError> {
     match part {
@@ -153,21 +153,25 @@ fn limit(connection: &Connection, part: Part, before_ns: i64) -> Result<i64, Sto
 /// Whether what was looked up without a lock is still to be removed: then a time, of records that of the last one.
 fn still_old(transaction: &Transaction<'_>, part: Part, id: i64, before_ns: i64) -> Result<Option<i64>, StoreError> {
     let sql = match part {
-        Part::Records => "SELECT last_started_at_ns FROM record_blocks WHERE block = ?1 AND first_started_at_ns < ?2",
-        Part::ErrorGroups(_) => "SELECT last_seen_at_ns FROM error_groups WHERE id = ?1 AND last_seen_at_ns < ?2",
-        Part::Progress => {
-            "SELECT updated_at_ns FROM progress WHERE id = ?1 AND updated_at_ns < ?2
-                AND state NOT IN ('running', 'stalled')"
+        Part::Records => {
+            "SELECT last_started_at_ns FROM record_blocks WHERE block = ?1 AND first_started_at_ns < ?2 AND ?3 = 0"
         }
-        Part::Strings => "SELECT used_at_ns FROM strings WHERE id = ?1 AND used_at_ns < ?2",
-        Part::Series => "SELECT used_at_ns FROM series WHERE id = ?1 AND used_at_ns < ?2",
-        Part::Instances => {
-            "SELECT last_seen_at_ns FROM instances WHERE id = ?1 AND last_seen_at_ns < ?2 AND ended IS NOT NULL"
+        // An id comes again when those above it have gone.
+        Part::ErrorSamples(_) => {
+            "SELECT seen_at_ns FROM error_samples WHERE id = ?1 AND seen_at_ns < ?2 AND severity = ?3"
         }
-        // Never changed.
-        _ => return Ok(Some(before_ns)),
+        Part::ErrorGroups(_) => {
+            "SELECT last_seen_at_ns FROM error_groups WHERE id = ?1 AND last_seen_at_ns < ?2 AND severity = ?3"
+        }
+        Part::Strings => "SELECT used_at_ns FROM strings WHERE id = ?1 AND used_at_ns < ?2 AND ?3 = 0",
+        Part::Series => "SELECT used_at_ns FROM series WHERE id = ?1 AND used_at_ns < ?2 AND ?3 = 0",
+        // Instances: nothing else is listed.
+        _ => {
+            "SELECT last_seen_at_ns FROM instances WHERE id = ?1 AND last_seen_at_ns < ?2 AND ended IS NOT NULL
+                AND ?3 = 0"
+        }
     };
-    Ok(transaction.prepare_cached(sql)?.query_row((id, before_ns), |row| row.get(0)).optional()?)
+    Ok(transaction.prepare_cached(sql)?.query_row((id, before_ns, part.own()), |row| row.get(0)).optional()?)
 }
 
 /// Removes rows that belong to that id, and at last itself. Returns how many, and whether that was the last.
@@ -204,7 +208,6 @@ fn remove_one(
     let sql = match part {
         Part::ErrorSamples(_) => "DELETE FROM error_samples WHERE id = ?1",
         Part::ErrorGroups(_) => "DELETE FROM error_groups WHERE id = ?1",
-        Part::Progress => "DELETE FROM progress WHERE id = ?1",
         Part::Strings => "DELETE FROM strings WHERE id = ?1",
         Part::Series => "DELETE FROM series WHERE id = ?1",
         _ => "DELETE FROM instances WHERE id = ?1",

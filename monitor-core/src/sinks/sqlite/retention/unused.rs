@@ -23,12 +23,15 @@ const FIGURES: [&str; 4] = [
 const RUNNING: &str = "SELECT min(started_at_ns) FROM active_operations";
 const TRANSITIONS: &str = "SELECT min(at_ns) FROM transitions";
 const QUEUES: &str = "SELECT min(start_ns) FROM queue_samples";
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 11] = [
     "SELECT min(start_ns) FROM rollups_of_all WHERE step_s = 60",
     "SELECT min(start_ns) FROM rollups_of_all WHERE step_s = 3600",
     "SELECT min(start_ns) FROM rollups_of_all WHERE step_s = 86400",
     "SELECT min(start_ns) FROM error_hours",
-    "SELECT min(seen_at_ns) FROM error_samples",
+    "SELECT min(seen_at_ns) FROM error_samples WHERE severity = 0",
+    "SELECT min(seen_at_ns) FROM error_samples WHERE severity = 1",
+    "SELECT min(seen_at_ns) FROM error_samples WHERE severity = 2",
+    "SELECT min(seen_at_ns) FROM error_samples WHERE severity = 3",
     "SELECT min(started_at_ns) FROM progress",
     "SELECT min(started_at_ns) FROM operations_by_id",
     "SELECT min(started_at_ns) FROM alerts",
