@@ -321,7 +321,9 @@ fn a_range_is_rounded_outwards_and_says_so() {
 fn what_is_only_kept_coarsely_is_read_coarsely() {
     let file = with_rollups();
     file.sql.execute("DELETE FROM rollups WHERE step_s = 10 AND start_ns < ?1", [DAY + 7_200 * SECOND]).unwrap();
-    file.sql.execute("INSERT INTO kept_since VALUES ('figures of 10 s', ?1)", [DAY + 7_200 * SECOND]).unwrap();
+    file.sql
+        .execute("INSERT INTO kept_since (part, since_ns) VALUES ('figures of 10 s', ?1)", [DAY + 7_200 * SECOND])
+        .unwrap();
     let history = file.history();
     let range = TimeRange::since(at(DAY + 1_805 * SECOND)).until(at(DAY + 1_900 * SECOND));
     let figures = history.figures(&Selection::new(range).name("parse"), FIVE).unwrap();

@@ -28,7 +28,9 @@ CREATE TABLE instances (
 -- From when on everything of a part of the history is here. Of a part without a row nothing was removed yet.
 CREATE TABLE kept_since (
     part     TEXT PRIMARY KEY,
-    since_ns INTEGER NOT NULL
+    since_ns INTEGER NOT NULL,
+    -- While the clock is behind, or after it was ahead: since_ns from that time on again.
+    was_ns   INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- When what is done now and then was done last, by any instance.

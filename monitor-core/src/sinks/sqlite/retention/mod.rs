@@ -6,12 +6,14 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `clock` | which time it is believed to be |
 //! | `pace` | transactions that hold the lock for a short time |
 //! | `part` | the parts of a history: how the old end of each is found |
 //! | `task` | removing everything of a part that is before a time |
 //! | `unused` | texts, series and runs that no row has any more |
 //! | `room` | how large the file is, what goes first when it is too large, and giving pages back |
 
+mod clock;
 mod pace;
 mod part;
 mod room;
@@ -24,7 +26,7 @@ use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use self::pace::Pace;
 use self::part::Part;
@@ -62,10 +64,6 @@ const LONGEST_WITHOUT: Duration = Duration::from_secs(10);
 
 /// Shares after a batch while the file grows. The next batches wait, or are dropped and counted.
 const MOST_SHARES: u32 = 5;
-
-/// A clock that is further ahead than that of the look before is not believed until the next one: one that is wrong for a
-/// moment must not cost a history.
-const BELIEVED: Duration = Duration::from_hours(24);
 
 /// Removes what is too old or too much.
 #[derive(Debug)]
@@ -153,7 +151,7 @@ impl Keeper {
 
     /// A share of the work for an instance that ends, if nobody has looked for long.
     pub(super) fn work_at_end(&mut self, connection: &mut Connection, now_ns: i64) -> Result<(), StoreError> {
-        let looked = looked_at(connection)?;
+        let looked = clock::looked_at(connection)?;
         let recent = now_ns.saturating_sub(duration(LOOKED_LONG_AGO));
         if self.looked.is_some() || looked.is_some_and(|at_ns| (recent..=now_ns).contains(&at_ns)) {
             return Ok(());
@@ -210,18 +208,9 @@ impl Keeper {
     }
 
     fn look(&mut self, connection: &mut Connection, now_ns: i64) -> Result<(), StoreError> {
-        let looked = match self.looked {
-            Some((_, at_ns)) => Some(at_ns),
-            None => looked_at(connection)?,
-        };
-        self.looked = Some((Instant::now(), now_ns));
-        let clock_ns = looked.map_or(now_ns, |at_ns| now_ns.min(at_ns.saturating_add(duration(BELIEVED))));
+        let is_first = self.looked.replace((Instant::now(), now_ns)).is_none();
+        let clock_ns = clock::look(connection, now_ns, is_first)?;
         self.disbelieved_ns = now_ns.saturating_sub(clock_ns);
-        let sql = "INSERT INTO upkeep (task, at_ns) VALUES ('retention', ?1)
-            ON CONFLICT (task) DO UPDATE SET at_ns = excluded.at_ns";
-        connection.execute(sql, [now_ns])?;
-        // After a clock that was ahead for longer: what is from now on on is complete.
-        connection.execute("UPDATE kept_since SET since_ns = ?1 WHERE since_ns > ?1", [now_ns])?;
         let old = too_old(&self.retention).filter(|&(_, age)| age < Duration::MAX);
         let old = old.map(|(part, age)| Task::new(part, clock_ns.saturating_sub(duration(age))));
         let mut tasks: Vec<Task> = old.collect();
@@ -238,12 +227,6 @@ impl Keeper {
         }
         Ok(())
     }
-}
-
-/// When any run looked last.
-fn looked_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT at_ns FROM upkeep WHERE task = 'retention'";
-    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
 }
 
 /// Whether a pause is over, by one clock or the other.

@@ -90,6 +90,65 @@ fn a_group_that_has_become_worse_stays_as_long_as_its_new_severity() {
 }
 
 #[test]
+fn one_that_comes_while_a_clock_is_ahead_does_not_believe_it_because_another_one_saw_it() {
+    let mut connection = file();
+    let mut first = Keeper::new(Retention::new());
+    first.work(&mut connection, NOW).unwrap();
+    records(&connection, 10, NOW);
+    first.work(&mut connection, NOW + 1_000 * DAY).unwrap();
+    let mut second = Keeper::new(Retention::new());
+    finish(&mut second, &mut connection, NOW + 1_000 * DAY + 5 * SECOND);
+    assert_eq!(one(&connection, "SELECT count(*) FROM records"), 10);
+    // Nor one that jumps twice.
+    finish(&mut first, &mut connection, NOW + 2_000 * DAY);
+    assert_eq!(one(&connection, "SELECT count(*) FROM records"), 10);
+    // Many that look one after the other do not get there day by day, nor keep each other from it.
+    for second in 1..=90 {
+        let mut keeper = Keeper::new(Retention::new());
+        finish(&mut keeper, &mut connection, NOW + 2_000 * DAY + second * SECOND);
+        assert_eq!(one(&connection, "SELECT count(*) FROM records"), if second < 60 { 10 } else { 0 }, "{second}");
+    }
+}
+
+#[test]
+fn runs_that_are_short_and_rare_believe_the_clock_of_the_one_before() {
+    let mut connection = file();
+    records(&connection, 10, NOW);
+    for week in 0..8 {
+        finish(&mut Keeper::new(Retention::new()), &mut connection, NOW + 7 * week * DAY);
+        let left = one(&connection, "SELECT count(*) FROM records");
+        assert_eq!(left, if week < 6 { 10 } else { 0 }, "{week}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_behind_does_not_make_complete_what_is_not() {
+    let mut connection = file();
+    let mut keeper = Keeper::new(Retention::new().records(Duration::from_hours(24)));
+    records(&connection, 10, NOW - 3 * DAY);
+    finish(&mut keeper, &mut connection, NOW);
+    let since = |connection: &Connection| one(connection, "SELECT since_ns FROM kept_since WHERE part = 'records'");
+    let gone_ns = since(&connection);
+    assert!(gone_ns > NOW - 3 * DAY);
+    let look = |connection: &mut Connection, now_ns: i64| {
+        finish(&mut Keeper::new(Retention::new()), connection, now_ns);
+    };
+    // For a moment, and for one that is behind with its batches.
+    for behind in [20_000 * DAY, 2 * DAY] {
+        look(&mut connection, NOW - behind);
+        assert_eq!(since(&connection), gone_ns);
+        look(&mut connection, NOW + MINUTE);
+    }
+    // For long: what comes counts meanwhile, and afterwards it is as it was.
+    for minute in 0..3 {
+        look(&mut connection, minute * MINUTE);
+    }
+    assert!(since(&connection) <= 2 * MINUTE);
+    look(&mut connection, NOW + 2 * MINUTE);
+    assert_eq!(since(&connection), gone_ns);
+}
+
+#[test]
 fn a_file_that_has_become_smaller_may_not_grow_again_to_what_it_was() {
     let connection = file();
     let mut keeper = Keeper::new(Retention::new().max_bytes(1 << 20));
