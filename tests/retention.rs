@@ -592,6 +592,28 @@ fn a_clock_that_is_ahead_for_a_moment_costs_no_history() {
 }
 
 #[test]
+fn what_is_of_a_time_after_its_batch_keeps_what_it_needs() {
+    let folder = Folder::new("after");
+    let path = folder.file();
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let retention = Retention::new().records(days(5)).figures(days(5), days(5), days(5)).transitions(days(5));
+    let mut sink = open(&path, "a", retention);
+    // A clock that went back between a call and its batch.
+    let ahead = T0 + 10 * DAY;
+    let parts = json!({
+        "records": [record(1, "early", json!({ "started_at_ns": ahead, "thread": "t1" }))],
+        "rollups": [rollup("ahead", ahead, &[5])],
+        "transitions": [transition(ahead)],
+    });
+    sink.write(&batch(T0, parts)).unwrap();
+    for day in 11..14 {
+        keep_at(&mut sink, &path, T0 + day * DAY);
+        assert_eq!(dangling(&path), Vec::<String>::new(), "{day}");
+    }
+    assert_eq!((count(&path, "records"), count(&path, "transitions")), (1, 1));
+}
+
+#[test]
 fn a_record_of_a_wrong_clock_does_not_make_the_others_too_many() {
     let folder = Folder::new("wrong");
     let path = folder.file();

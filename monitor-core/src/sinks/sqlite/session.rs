@@ -144,6 +144,15 @@ fn sign(connection: &Connection, (instance, run): (i64, &str), now_ns: i64) -> R
     }
 }
 
+/// A time that no row of a batch is after: a clock that has gone back since leaves some that are after the batch itself.
+fn latest_ns(batch: &Batch) -> i64 {
+    let records = batch.records.iter().map(|record| record.started_at);
+    let rollups = batch.rollups.iter().map(|rollup| rollup.step_start);
+    let transitions = batch.transitions.iter().map(|moved| moved.transition.at);
+    let active = batch.active.iter().map(|operation| operation.started_at);
+    unix_ns(records.chain(rollups).chain(transitions).chain(active).fold(batch.at, Ord::max))
+}
+
 fn put(
     transaction: &Transaction<'_>,
     ids: &mut Ids,
@@ -153,7 +162,7 @@ fn put(
     same_active: bool,
 ) -> Result<i64, StoreError> {
     let at_ns = unix_ns(batch.at);
-    ids.begin(transaction, at_ns)?;
+    ids.begin(transaction, latest_ns(batch))?;
     sign(transaction, (instance, run), at_ns)?;
     // First, for the series of those that run and are named as parents.
     let folded = write_rollups::write(transaction, ids, instance, &batch.rollups, folded_until_ns)?;
