@@ -25,9 +25,7 @@ pub(super) struct Intake {
     moves: Arc<Moves>,
     records: Vec<OperationRecord>,
     totals: Vec<Totals>,
-    /// When the sums were read last.
-    read_at: SystemTime,
-    step: SystemTime,
+    steps: Steps,
     errors: HashMap<Fingerprint, Counted>,
     jobs: HashMap<u64, JobMark>,
     queues: Vec<QueueStats>,
@@ -62,6 +60,35 @@ impl JobMark {
     }
 }
 
+/// A clock that goes back by no more than this was set right a little; one that goes back further was wrong.
+const SET_RIGHT: Duration = Duration::from_mins(1);
+
+/// To which step belongs what is read.
+struct Steps {
+    /// When the sums were read last.
+    read_at: SystemTime,
+    step: SystemTime,
+}
+
+impl Steps {
+    fn new(now: SystemTime) -> Self {
+        Self { read_at: now, step: step_of(now) }
+    }
+
+    /// The step that belongs to the time since the last reading: that of its middle, since a reading comes a little after
+    /// the end of a step. Never one a little earlier than before; but after a clock that was ahead what comes must not go on
+    /// to be counted in a time that is not yet.
+    fn advance(&mut self, now: SystemTime) -> SystemTime {
+        let between = now.duration_since(self.read_at).unwrap_or_default();
+        let step = step_of(now.checked_sub(between / 2).unwrap_or(now));
+        self.read_at = now;
+        if step > self.step || self.step.duration_since(step).is_ok_and(|back| back > SET_RIGHT) {
+            self.step = step;
+        }
+        self.step
+    }
+}
+
 /// Beginning of the step that a moment is in.
 fn step_of(at: SystemTime) -> SystemTime {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -76,8 +103,7 @@ impl Intake {
             moves,
             records: Vec::new(),
             totals: Vec::new(),
-            read_at: now,
-            step: step_of(now),
+            steps: Steps::new(now),
             errors: HashMap::new(),
             jobs: HashMap::new(),
             queues: Vec::new(),
@@ -99,7 +125,7 @@ impl Intake {
     pub(super) fn fetch_all(&mut self, recorder: &Recorder, last: bool) -> Batch {
         quietly_or_not(|| {
             let anchor = recorder.clock.anchor();
-            let step = self.advance(anchor.wall);
+            let step = self.steps.advance(anchor.wall);
             Batch {
                 records: self.take_records(),
                 rollups: self.rollups(recorder, step),
@@ -118,16 +144,6 @@ impl Intake {
         let mut records = std::mem::take(&mut self.records);
         records.sort_by_key(|record| record.started_at + record.duration);
         records
-    }
-
-    /// The step that belongs to the time since the last reading: that of its middle, since a reading comes a little after
-    /// the end of a step. Never an earlier one than before, whatever the clock does.
-    fn advance(&mut self, now: SystemTime) -> SystemTime {
-        let between = now.duration_since(self.read_at).unwrap_or_default();
-        let middle = now.checked_sub(between / 2).unwrap_or(now);
-        self.read_at = now;
-        self.step = self.step.max(step_of(middle));
-        self.step
     }
 
     fn rollups(&mut self, recorder: &Recorder, step_start: SystemTime) -> Vec<Rollup> {
@@ -192,7 +208,7 @@ impl Intake {
 
     /// The queues, when a step is over.
     fn queues(&mut self, recorder: &Recorder, step: SystemTime, last: bool) -> Vec<QueueStats> {
-        if step <= self.queues_step && !last {
+        if step == self.queues_step && !last {
             return Vec::new();
         }
         self.queues_step = step;
@@ -223,5 +239,29 @@ fn rollup(series: &Series, totals: Totals, step_start: SystemTime) -> Rollup {
         labels,
         step_start,
         totals,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_step_follows_the_middle_of_what_was_read_and_goes_back_a_little_never() {
+        let mut steps = Steps::new(at(1_000));
+        let read = [1_009, 1_011, 1_016, 1_005, 1_021].map(|now| steps.advance(at(now)));
+        assert_eq!(read, [1_000, 1_010, 1_010, 1_010, 1_010].map(at));
+    }
+
+    #[test]
+    fn after_a_clock_that_was_ahead_the_steps_are_those_of_the_time_again() {
+        let mut steps = Steps::new(at(1_000));
+        let read = [1_010, 500_000, 500_001, 1_020, 1_021, 1_040].map(|now| steps.advance(at(now)));
+        // The middle of what is between: nobody knows when the clock was changed.
+        assert_eq!(read, [1_000, 250_500, 500_000, 1_020, 1_020, 1_030].map(at));
     }
 }
