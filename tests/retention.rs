@@ -553,6 +553,23 @@ fn runs_that_are_short_remove_what_is_too_old_as_well() {
 }
 
 #[test]
+fn a_run_that_closes_has_ended_before_anything_is_removed() {
+    let folder = Folder::new("closes");
+    let path = folder.file();
+    let mut sink = open(&path, "a", Retention::forever());
+    fill(&mut sink, 0, 1);
+    sink.close().unwrap();
+    let sql = "CREATE TABLE seen (ended TEXT); CREATE TRIGGER removed AFTER DELETE ON records BEGIN
+        INSERT INTO seen SELECT ended FROM instances WHERE run = 'b'; END";
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    let mut sink = open(&path, "b", Retention::new().records(age(HOUR)));
+    sink.write(&batch(T0 + 2 * HOUR, json!({ "transitions": [transition(T0)] }))).unwrap();
+    sink.close().unwrap();
+    assert!(count(&path, "seen") > 0);
+    assert_eq!(one::<i64>(&path, "SELECT count(*) FROM seen WHERE ended IS NOT 'shutdown'"), 0);
+}
+
+#[test]
 fn a_clock_that_is_ahead_for_a_moment_costs_no_history() {
     let folder = Folder::new("ahead");
     let path = folder.file();

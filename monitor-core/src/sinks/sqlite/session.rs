@@ -121,15 +121,19 @@ impl Session {
         keeper.work_at_end(&mut *self.link.get()?, now_ns)
     }
 
-    /// Ends the instance, and takes the log over.
+    /// Ends the instance.
     pub(super) fn end(&mut self) -> Result<(), StoreError> {
         self.active = None;
         let mut connection = self.link.get()?;
         presence::cut_off(&mut connection, self.instance)?;
-        presence::end(&connection, self.instance, "shutdown")?;
-        // A reader that is in the way does no harm: whoever opens the file next takes it over.
-        wal::truncate(&connection, LAST_WAIT);
-        Ok(())
+        presence::end(&connection, self.instance, "shutdown")
+    }
+
+    /// Takes the log over. A reader that is in the way does no harm: whoever opens the file next does it.
+    pub(super) fn take_log_over(&self) {
+        if let Ok(connection) = self.link.get() {
+            wal::truncate(&connection, LAST_WAIT);
+        }
     }
 }
 

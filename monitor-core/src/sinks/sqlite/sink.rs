@@ -375,12 +375,6 @@ impl Sink for SqliteSink {
             return Ok(());
         }
         let now_ns = self.now_ns();
-        if self.ready().is_ok()
-            && let Some(session) = &mut self.session
-        {
-            // What is not removed now is removed by another run.
-            let _ = session.keep_at_end(&mut self.keeper, now_ns);
-        }
         let operations = Arc::clone(&self.operations);
         let ended = self.ready().and_then(|session| {
             if let Ok(connection) = session.connection() {
@@ -389,6 +383,13 @@ impl Sink for SqliteSink {
             }
             session.end().map_err(|error| sink_error(&error))
         });
+        if ended.is_ok()
+            && let Some(session) = &mut self.session
+        {
+            // Last, since the program may not wait for it. What is not removed now is removed by another run.
+            let _ = session.keep_at_end(&mut self.keeper, now_ns);
+            session.take_log_over();
+        }
         self.closed = true;
         self.session = None;
         // A run that could not be ended in the file must not look alive: it is for the next one to see to.
