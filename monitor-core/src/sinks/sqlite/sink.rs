@@ -37,8 +37,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
 ///
 /// A process that is forked off may open the same file with a monitor of its own; what it inherited is its parent's. A fork
 /// waits for a tenth of a second at most until the file is not being used. If that was not enough, the child cannot open
-/// any history, and is told so. What else
-/// is to be known of forks stands at [`MonitorBuilder::sqlite`](crate::MonitorBuilder::sqlite).
+/// any history, and is told so. More on forks stands at [`MonitorBuilder::sqlite`](crate::MonitorBuilder::sqlite).
 ///
 /// What is too old or too much is removed as [`Retention`](crate::Retention) says, a little each second.
 ///

@@ -26,10 +26,9 @@ pub(super) fn look(connection: &mut Connection, now_ns: i64, is_first: bool) -> 
     let believed = noted(&transaction, BELIEF)?.or(looked);
     let most_ns = believed.map_or(now_ns, |at_ns| at_ns.saturating_add(duration(BELIEVED)));
     // When it was seen to be so far ahead, and how long ago that was by itself.
-    let doubted = looked.filter(|&at_ns| at_ns > most_ns);
-    let since_ns = doubted.map(|at_ns| now_ns.saturating_sub(at_ns));
+    let doubted = looked.filter(|&at_ns| at_ns > most_ns).map(|at_ns| (at_ns, now_ns.saturating_sub(at_ns)));
     let (pause_ns, day_ns) = (duration(BETWEEN_LOOKS), duration(BELIEVED));
-    let believed_ns = match doubted.zip(since_ns) {
+    let believed_ns = match doubted {
         _ if now_ns <= most_ns => Some(now_ns),
         Some((_, ns)) if (pause_ns..=day_ns).contains(&ns) => Some(now_ns),
         // Runs that are short and rare: each sees that the time of the one before is over.
@@ -40,7 +39,7 @@ pub(super) fn look(connection: &mut Connection, now_ns: i64, is_first: bool) -> 
         note(&transaction, BELIEF, believed_ns)?;
     }
     // Not by each of many that doubt it one after the other: it would never be a while ago.
-    if believed_ns.is_some() || !since_ns.is_some_and(|ns| (0..pause_ns).contains(&ns)) {
+    if believed_ns.is_some() || !doubted.is_some_and(|(_, ns)| (0..pause_ns).contains(&ns)) {
         note(&transaction, LOOK, now_ns)?;
     }
     went_back(&transaction, looked, now_ns)?;

@@ -29,13 +29,13 @@ impl Default for Pace {
 
 impl Pace {
     /// Has `piece` done again and again, with how many rows it may change at most, until it changes none or it is time
-    /// to let go of the lock. What comes at the end of the transaction is told how many rows that were. Returns whether
-    /// there may be more.
+    /// to let go of the lock. If anything was changed, the transaction ends with `finish`. Returns whether there may be
+    /// more.
     pub(super) fn transaction(
         &mut self,
         connection: &mut Connection,
         mut piece: impl FnMut(&Transaction<'_>, i64) -> Result<usize, StoreError>,
-        finish: impl FnOnce(&Transaction<'_>, usize) -> Result<(), StoreError>,
+        finish: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let began = Instant::now();
@@ -50,7 +50,9 @@ impl Pace {
                 break rows > 0;
             }
         };
-        finish(&transaction, changed)?;
+        if changed > 0 {
+            finish(&transaction)?;
+        }
         transaction.commit()?;
         Ok(more)
     }

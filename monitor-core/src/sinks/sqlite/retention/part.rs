@@ -51,6 +51,25 @@ pub(super) struct AtOnce {
     pub(super) remove: &'static str,
 }
 
+/// Of rows of a table, by which index, with that key, in the order of that time, if they fit.
+macro_rules! at_once {
+    ($table:literal, $index:literal, $key:literal, $time:literal, $fits:literal) => {
+        AtOnce {
+            first: concat!("SELECT ", $time, at_once!(in_order $table, $index, $time, $fits), "1"),
+            remove: concat!(
+                "DELETE FROM ", $table, " WHERE (", $key, ") IN (SELECT ", $key,
+                at_once!(in_order $table, $index, $time, $fits), "?4)"
+            ),
+        }
+    };
+    (in_order $table:literal, $index:literal, $time:literal, $fits:literal) => {
+        concat!(
+            " FROM ", $table, $index, " WHERE ", $time, " < ?1 AND ", $time, " >= ?2 AND ", $fits, " ORDER BY ", $time,
+            " LIMIT "
+        )
+    };
+}
+
 impl Part {
     /// As it stands in `kept_since`. Without a name it does not.
     pub(super) fn name(self) -> Option<&'static str> {
@@ -94,68 +113,41 @@ impl Part {
     }
 
     pub(super) fn way(self) -> Way {
-        let (first, remove) = match self {
-            Part::Figures(_) => (
-                "SELECT start_ns FROM rollups
-                    WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2 AND open = 0 ORDER BY start_ns LIMIT 1",
-                "DELETE FROM rollups WHERE (step_s, start_ns, series_id, instance_id) IN (
-                    SELECT step_s, start_ns, series_id, instance_id FROM rollups
-                    WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2 AND open = 0 ORDER BY start_ns LIMIT ?4)",
-            ),
+        Way::AtOnce(match self {
+            Part::Figures(_) => {
+                at_once!(
+                    "rollups",
+                    "",
+                    "step_s, start_ns, series_id, instance_id",
+                    "start_ns",
+                    "step_s = ?3 AND open = 0"
+                )
+            }
             // Of what is not said to have gone they are read.
-            Part::Together(_) => (
-                "SELECT start_ns FROM rollups_of_all WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2
-                    AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')
-                    ORDER BY start_ns LIMIT 1",
-                "DELETE FROM rollups_of_all WHERE (step_s, start_ns, instance_id) IN (
-                    SELECT step_s, start_ns, instance_id FROM rollups_of_all
-                    WHERE step_s = ?3 AND start_ns < ?1 AND start_ns >= ?2
-                        AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')
-                    ORDER BY start_ns LIMIT ?4)",
+            Part::Together(_) => at_once!(
+                "rollups_of_all",
+                "",
+                "step_s, start_ns, instance_id",
+                "start_ns",
+                "step_s = ?3
+                    AND start_ns < (SELECT since_ns FROM kept_since WHERE part = 'figures of ' || ?3 || ' s')"
             ),
-            Part::ErrorHours => (
-                "SELECT start_ns FROM error_hours WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0
-                    ORDER BY start_ns LIMIT 1",
-                "DELETE FROM error_hours WHERE (start_ns, group_id, instance_id) IN (
-                    SELECT start_ns, group_id, instance_id FROM error_hours
-                    WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0 ORDER BY start_ns LIMIT ?4)",
+            Part::ErrorHours => at_once!("error_hours", "", "start_ns, group_id, instance_id", "start_ns", "?3 = 0"),
+            Part::Transitions => at_once!("transitions", "", "id", "at_ns", "?3 = 0"),
+            Part::QueueSamples => {
+                at_once!("queue_samples", "", "start_ns, queue_id, instance_id", "start_ns", "?3 = 0")
+            }
+            Part::Progress => at_once!(
+                "progress",
+                " INDEXED BY progress_ended",
+                "id",
+                "updated_at_ns",
+                "state NOT IN ('running', 'stalled') AND ?3 = 0"
             ),
-            Part::Transitions => (
-                "SELECT at_ns FROM transitions WHERE at_ns < ?1 AND at_ns >= ?2 AND ?3 = 0 ORDER BY at_ns LIMIT 1",
-                "DELETE FROM transitions WHERE id IN (
-                    SELECT id FROM transitions WHERE at_ns < ?1 AND at_ns >= ?2 AND ?3 = 0 ORDER BY at_ns LIMIT ?4)",
-            ),
-            Part::QueueSamples => (
-                "SELECT start_ns FROM queue_samples WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0
-                    ORDER BY start_ns LIMIT 1",
-                "DELETE FROM queue_samples WHERE (start_ns, queue_id, instance_id) IN (
-                    SELECT start_ns, queue_id, instance_id FROM queue_samples
-                    WHERE start_ns < ?1 AND start_ns >= ?2 AND ?3 = 0 ORDER BY start_ns LIMIT ?4)",
-            ),
-            Part::Progress => (
-                "SELECT updated_at_ns FROM progress INDEXED BY progress_ended
-                    WHERE state NOT IN ('running', 'stalled') AND updated_at_ns < ?1 AND updated_at_ns >= ?2 AND ?3 = 0
-                    ORDER BY updated_at_ns LIMIT 1",
-                "DELETE FROM progress WHERE id IN (
-                    SELECT id FROM progress INDEXED BY progress_ended
-                    WHERE state NOT IN ('running', 'stalled') AND updated_at_ns < ?1 AND updated_at_ns >= ?2 AND ?3 = 0
-                    ORDER BY updated_at_ns LIMIT ?4)",
-            ),
-            Part::OperationsById => (
-                "SELECT ended_at_ns FROM operations_by_id INDEXED BY operations_by_id_ended
-                    WHERE ended_at_ns < ?1 AND ended_at_ns >= ?2 AND ?3 = 0 ORDER BY ended_at_ns LIMIT 1",
-                "DELETE FROM operations_by_id WHERE id IN (
-                    SELECT id FROM operations_by_id INDEXED BY operations_by_id_ended
-                    WHERE ended_at_ns < ?1 AND ended_at_ns >= ?2 AND ?3 = 0 ORDER BY ended_at_ns LIMIT ?4)",
-            ),
-            Part::Alerts => (
-                "SELECT started_at_ns FROM alerts
-                    WHERE started_at_ns < ?1 AND ended_at_ns < ?1 AND started_at_ns >= ?2 AND ?3 = 0
-                    ORDER BY started_at_ns LIMIT 1",
-                "DELETE FROM alerts WHERE id IN (
-                    SELECT id FROM alerts WHERE started_at_ns < ?1 AND ended_at_ns < ?1 AND started_at_ns >= ?2 AND ?3 = 0
-                    ORDER BY started_at_ns LIMIT ?4)",
-            ),
+            Part::OperationsById => {
+                at_once!("operations_by_id", " INDEXED BY operations_by_id_ended", "id", "ended_at_ns", "?3 = 0")
+            }
+            Part::Alerts => at_once!("alerts", "", "id", "started_at_ns", "ended_at_ns < ?1 AND ?3 = 0"),
             Part::Audit => return Way::Audit,
             Part::Records => {
                 return Way::Listed(
@@ -193,8 +185,7 @@ impl Part {
                         AND (0, id) > (?2, ?3) AND ?4 = 0 ORDER BY id LIMIT ?5",
                 );
             }
-        };
-        Way::AtOnce(AtOnce { first, remove })
+        })
     }
 
     /// The oldest of it that there is.

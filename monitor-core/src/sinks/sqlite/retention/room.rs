@@ -113,7 +113,7 @@ pub(super) fn give_back(connection: &mut Connection, pace: &mut Pace) -> Result<
             given += pages;
             Ok(pages)
         },
-        |_, _| Ok(()),
+        |_| Ok(()),
     )?;
     Ok(given > 0)
 }

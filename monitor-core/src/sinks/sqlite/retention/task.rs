@@ -70,9 +70,7 @@ impl Task {
                     let some = (before_ns, first_ns, part.own(), most);
                     Ok(transaction.prepare_cached(way.remove)?.execute(some)?)
                 };
-                self.pace.transaction(connection, piece, |transaction, removed| {
-                    if removed == 0 { Ok(()) } else { keep_since(transaction, part, before_ns) }
-                })
+                self.pace.transaction(connection, piece, |transaction| keep_since(transaction, part, before_ns))
             }
             Way::Audit => {
                 let sql = "SELECT 1 FROM audit WHERE id = (SELECT min(id) FROM audit) AND at_ns < ?1";
@@ -82,9 +80,7 @@ impl Task {
                 let piece = |transaction: &Transaction<'_>, most| {
                     audit_remove::remove_before(transaction, before_ns, usize::try_from(most).unwrap_or(0))
                 };
-                self.pace.transaction(connection, piece, |transaction, removed| {
-                    if removed == 0 { Ok(()) } else { keep_since(transaction, part, before_ns) }
-                })
+                self.pace.transaction(connection, piece, |transaction| keep_since(transaction, part, before_ns))
             }
             Way::Listed(sql) => {
                 if self.found.is_empty() && !self.look_up(connection, sql)? {
@@ -118,9 +114,8 @@ impl Task {
                     }
                     Ok(0)
                 };
-                self.pace.transaction(connection, piece, |transaction, removed| {
-                    if removed == 0 { Ok(()) } else { keep_since(transaction, part, since_ns.get()) }
-                })?;
+                self.pace
+                    .transaction(connection, piece, |transaction| keep_since(transaction, part, since_ns.get()))?;
                 // There may be more to look up.
                 Ok(true)
             }
