@@ -12,7 +12,7 @@ use monitor_core::{
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use sqlite_support::{Folder, SECOND, T0, batch, instance, rollup};
+use sqlite_support::{Folder, SECOND, T0, batch, instance, keep_at, rollup};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -119,7 +119,7 @@ fn write(folder: &Folder, sinks: &mut [Option<SqliteSink>; 3], calls: &[Calls], 
 }
 
 /// Removes what is older than that, of one sort of steps.
-fn keep(folder: &Folder, now_ns: i64, tier: usize, age: Duration) {
+fn remove(folder: &Folder, now_ns: i64, tier: usize, age: Duration) {
     let never = Duration::MAX;
     let retention = match tier {
         0 => Retention::forever().figures(age, never, never),
@@ -128,16 +128,7 @@ fn keep(folder: &Folder, now_ns: i64, tier: usize, age: Duration) {
     };
     let mut sink = SqliteSink::with(SqliteOptions::new(folder.file()).retention(retention));
     sink.open(&instance("keeper")).unwrap();
-    sink.write(&batch(now_ns, json!({}))).unwrap();
-    let watch = Connection::open(folder.file()).unwrap();
-    let version = || watch.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
-    loop {
-        let before = version();
-        sink.idle().unwrap();
-        if version() == before {
-            break;
-        }
-    }
+    keep_at(&mut sink, &folder.file(), now_ns);
     sink.close().unwrap();
 }
 
@@ -182,7 +173,7 @@ proptest! {
             let sql = Connection::open(&path).unwrap();
             sql.execute("VACUUM INTO ?1", [old.to_str()]).unwrap();
             let newest = first.iter().map(Calls::start_ns).max().unwrap();
-            keep(&folder, newest + SECOND, tier, Duration::from_secs(hours.unsigned_abs() * 3_600 + 30));
+            remove(&folder, newest + SECOND, tier, Duration::from_secs(hours.unsigned_abs() * 3_600 + 30));
             if sums_stay {
                 // As where the process ended before it came to them.
                 sql.execute("ATTACH ?1 AS old", [old.to_str()]).unwrap();

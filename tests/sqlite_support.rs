@@ -4,12 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use monitor_core::{Batch, Instance, Sink as _, SqliteSink};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 /// A second of 2023 that begins a day.
 pub(crate) const T0: i64 = 1_700_006_400_000_000_000;
 
 pub(crate) const SECOND: i64 = 1_000_000_000;
+
+pub(crate) const MINUTE: i64 = 60 * SECOND;
 
 /// A folder of a test's own, with a file for a history.
 pub(crate) struct Folder(tests::folder::Folder);
@@ -147,4 +150,31 @@ pub(crate) fn open(path: &Path, run: &str) -> SqliteSink {
     let mut sink = SqliteSink::new(path);
     sink.open(&instance(run)).expect("the sink opens");
     sink
+}
+
+/// Lets the sink remove until it changes nothing any more.
+///
+/// # Panics
+/// When it cannot.
+pub(crate) fn keep(sink: &mut SqliteSink, path: &Path) {
+    let watch = Connection::open(path).expect("the file opens");
+    let version = || watch.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).expect("a version");
+    loop {
+        let before = version();
+        sink.idle().expect("the sink removes");
+        if version() == before {
+            break;
+        }
+    }
+}
+
+/// Comes to that time, and lets the sink remove what it removes then. A jump of the clock is believed at the second look.
+///
+/// # Panics
+/// When it cannot.
+pub(crate) fn keep_at(sink: &mut SqliteSink, path: &Path, at_ns: i64) {
+    for at_ns in [at_ns - 2 * MINUTE, at_ns] {
+        sink.write(&batch(at_ns, json!({}))).expect("the sink writes");
+        keep(sink, path);
+    }
 }
