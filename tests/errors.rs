@@ -208,6 +208,47 @@ fn counts_never_go_down_while_they_are_read() {
 }
 
 #[test]
+fn counts_by_kind_and_severity_never_go_down_whatever_becomes_of_their_groups() {
+    // Each group is soon resolved, and makes room for the next one.
+    let clock = ManualClock::new();
+    let builder = Monitor::builder().max_error_groups(3).errors_resolved_after(Duration::from_secs(1));
+    let local = builder.clock(&clock).build().unwrap();
+    let severities = [Severity::Medium, Severity::High, Severity::Low];
+    let kinds = ["io", "parse"];
+    std::thread::scope(|scope| {
+        let writers = [0_usize, 1].map(|writer| {
+            let (local, clock) = (&local, &clock);
+            scope.spawn(move || {
+                local.scope(|| {
+                    for i in 0..20_000 {
+                        let word = ["a", "b", "c", "d", "e"][(i / 500) % 5];
+                        // The same group with another severity.
+                        let error = local.error_with(word).kind(kinds[writer]).severity(severities[i % 3]);
+                        error.record();
+                        if i % 100 == 0 {
+                            clock.advance(Duration::from_millis(300));
+                        }
+                    }
+                });
+            })
+        });
+        let mut before = std::collections::BTreeMap::new();
+        while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            for one in local.snapshot().error_counts() {
+                let last = before.insert((one.kind.clone(), one.severity), one.count).unwrap_or(0);
+                assert!(one.count >= last, "{one:?} {last}");
+            }
+        }
+    });
+    let snapshot = local.snapshot();
+    assert!(snapshot.monitor().error_groups_replaced > 10, "{:?}", snapshot.monitor());
+    let counts: Vec<_> = snapshot.error_counts().iter().map(|one| (&*one.kind, one.severity, one.count)).collect();
+    let expected = kinds
+        .map(|kind| [(kind, Severity::Low, 6_666), (kind, Severity::Medium, 6_667), (kind, Severity::High, 6_667)]);
+    assert_eq!(counts, expected.concat());
+}
+
+#[test]
 fn a_million_messages_are_a_bounded_number_of_groups() {
     let clock = ManualClock::new();
     let local = Monitor::builder().max_error_groups(50).clock(&clock).build().unwrap();
@@ -417,6 +458,8 @@ fn a_snapshot_with_errors_round_trips_and_its_difference_counts_what_came_betwee
     fail(4);
     let later = local.snapshot();
     assert_eq!(later.since(&earlier).errors()[0].count, 4);
+    assert_eq!(later.since(&earlier).error_counts()[0].count, 4);
+    assert!(later.since(&later).error_counts().is_empty());
     assert_no_errors(&later.since(&later));
     let json = serde_json::to_string(&later).unwrap();
     assert_eq!(serde_json::from_str::<Snapshot>(&json).unwrap(), later);

@@ -140,8 +140,8 @@ mod trackers;
 pub use model::{
     ActiveOperation, ActiveState, AuditDraft, AuditEntry, AuditError, AuditFault, AuditFilter, AuditHead, AuditReport,
     Batch, ByIdDetail, CacheKindStats, CacheLookups, CacheStats, CallEdge, DashboardErrors, DashboardJob,
-    DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity, EntityStats, ErrorFilter,
-    ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint, Histogram,
+    DashboardOperation, DashboardQueue, DashboardSummary, Distribution, EndedEntity, EntityStats, ErrorCount,
+    ErrorFilter, ErrorGroup, ErrorSample, ErrorState, ErrorText, FieldValue, Figure, Figures, Fingerprint, Histogram,
     HistoryFigures, HistorySummary, Instance, KindStats, Labels, LedgerBegin, LedgerEnd, LedgerEntry, LedgerWrite,
     MachineTransition, MetricKind, MetricStats, MetricValue, MonitorStats, OperationFilter, OperationRecord,
     OperationStats, OperationStatus, Outcome, Page, PageKey, PageRequest, ParseAuditHeadError, ParseFingerprintError,

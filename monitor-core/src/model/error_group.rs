@@ -231,6 +231,23 @@ impl ErrorGroup {
     }
 }
 
+/// How many errors of a kind there were, of one component and severity.
+///
+/// From [`Snapshot::error_counts`](crate::Snapshot::error_counts). At most as many kinds and components are told apart as
+/// there may be groups; further ones are counted under `(overflow)`.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// Type of the errors, or the program's own word for their kind.
+    pub kind: String,
+    /// Component of the program that they belong to; empty when none was given.
+    pub component: String,
+    /// How bad they are.
+    pub severity: Severity,
+    /// Errors so far.
+    pub count: u64,
+}
+
 /// One error of a group, with everything that was known of it.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -274,6 +291,17 @@ pub(super) fn all_since(groups: &[ErrorGroup], earlier: &[ErrorGroup]) -> Vec<Er
         (count > 0).then(|| ErrorGroup { count, count_unread: count_unread.min(count), ..group.clone() })
     };
     groups.iter().filter_map(since).collect()
+}
+
+/// The counts as they came since an earlier moment, of what came in between.
+pub(super) fn counts_since(counts: &[ErrorCount], earlier: &[ErrorCount]) -> Vec<ErrorCount> {
+    let key = |one: &ErrorCount| (one.kind.clone(), one.component.clone(), one.severity);
+    let earlier: HashMap<_, _> = earlier.iter().map(|one| (key(one), one.count)).collect();
+    let since = |one: &ErrorCount| {
+        let count = one.count.saturating_sub(earlier.get(&key(one)).copied().unwrap_or(0));
+        (count > 0).then(|| ErrorCount { count, ..one.clone() })
+    };
+    counts.iter().filter_map(since).collect()
 }
 
 /// The most urgent first: what is not resolved, then by severity, then by the newest.

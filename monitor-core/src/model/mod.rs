@@ -82,7 +82,7 @@ pub use cache::{CacheKindStats, CacheLookups, CacheStats};
 pub use distribution::Distribution;
 pub use edge::CallEdge;
 pub(crate) use error_group::FRESH;
-pub use error_group::{ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
+pub use error_group::{ErrorCount, ErrorGroup, ErrorSample, ErrorState, Fingerprint, ParseFingerprintError, Severity};
 pub use field::FieldValue;
 pub use figures::Figures;
 pub use histogram::Histogram;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::text::{cut_middle, format_count, format_duration, format_percent, one_line, plural};
 use super::units::{duration_ns, system_time_ns, to_f64};
 use super::{
-    ActiveOperation, CacheStats, CallEdge, ErrorGroup, KindStats, MetricStats, MonitorStats, OperationStats,
-    ProgressStats, QueueStats, SinkStats, StateMachineStats,
+    ActiveOperation, CacheStats, CallEdge, ErrorCount, ErrorGroup, KindStats, MetricStats, MonitorStats,
+    OperationStats, ProgressStats, QueueStats, SinkStats, StateMachineStats,
 };
 use super::{active, cache, edge, error_group, kind, metric, operation, progress, queue, state_machine};
 
@@ -52,6 +52,8 @@ pub struct Snapshot {
     #[serde(default)]
     errors: Vec<ErrorGroup>,
     #[serde(default)]
+    error_counts: Vec<ErrorCount>,
+    #[serde(default)]
     progress: Vec<ProgressStats>,
     #[serde(default)]
     state_machines: Vec<StateMachineStats>,
@@ -77,6 +79,7 @@ pub(crate) struct SnapshotParts {
     pub(crate) edges: Vec<CallEdge>,
     pub(crate) active: Vec<ActiveOperation>,
     pub(crate) errors: Vec<ErrorGroup>,
+    pub(crate) error_counts: Vec<ErrorCount>,
     pub(crate) progress: Vec<ProgressStats>,
     pub(crate) state_machines: Vec<StateMachineStats>,
     pub(crate) queues: Vec<QueueStats>,
@@ -97,6 +100,7 @@ impl SnapshotParts {
             edges: Vec::new(),
             active: Vec::new(),
             errors: Vec::new(),
+            error_counts: Vec::new(),
             progress: Vec::new(),
             state_machines: Vec::new(),
             queues: Vec::new(),
@@ -118,6 +122,7 @@ impl Snapshot {
             mut edges,
             mut active,
             mut errors,
+            error_counts,
             progress,
             state_machines,
             queues,
@@ -139,6 +144,7 @@ impl Snapshot {
             edges,
             active,
             errors,
+            error_counts,
             progress,
             state_machines,
             queues,
@@ -212,6 +218,13 @@ impl Snapshot {
     #[must_use]
     pub fn errors(&self) -> &[ErrorGroup] {
         &self.errors
+    }
+
+    /// All errors, counted by kind, component and severity, in their order. Unlike the counts of groups these never fall: a
+    /// group that made room for another one, or whose severity rose, changes nothing here.
+    #[must_use]
+    pub fn error_counts(&self) -> &[ErrorCount] {
+        &self.error_counts
     }
 
     /// How far the long jobs are: those that run in the order in which they began, then those that ended, the last one
@@ -321,6 +334,7 @@ impl Snapshot {
             taken_at: self.taken_at,
             active: self.active.clone(),
             errors: error_group::all_since(&self.errors, &earlier.errors),
+            error_counts: error_group::counts_since(&self.error_counts, &earlier.error_counts),
             progress: progress::since(&self.progress, &earlier.progress),
             state_machines: state_machine::all_since(&self.state_machines, &earlier.state_machines),
             queues: queue::all_since(&self.queues, &earlier.queues, window),

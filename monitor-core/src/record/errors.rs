@@ -80,9 +80,9 @@ pub(super) fn file_failure(
 
 fn file(holder: Holder<'_>, tally: &Tally, now: u64, found: Found) {
     let recorder = holder.recorder();
-    recorder.stores.errors.file(found, |group| {
-        let before = tally.settle(group, now);
-        Unread { group: before.group, count: before.count, last_ns: recorder.since_start_ns(before.last) }
+    recorder.stores.errors.file(found, |account| {
+        let before = tally.settle(account, now);
+        Unread { account: before.account, count: before.count, last_ns: recorder.since_start_ns(before.last) }
     });
 }
 
@@ -176,7 +176,7 @@ pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>, wanted: impl Fn(Fin
             let tallies = shard.cells.iter().flat_map(|cell| cell.tallies.iter()).chain(shard.reports.iter());
             for unfiled in tallies.map(Tally::unfiled).filter(|unfiled| unfiled.count > 0) {
                 let last_ns = recorder.since_start_ns(unfiled.last);
-                take(Unread { group: unfiled.group, count: unfiled.count, last_ns });
+                take(Unread { account: unfiled.account, count: unfiled.count, last_ns });
             }
         }
     })

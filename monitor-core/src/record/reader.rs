@@ -60,6 +60,7 @@ fn take_snapshot(recorder: &Recorder) -> Snapshot {
         edges,
         active,
         errors: errors.groups,
+        error_counts: errors.counts,
         progress: recorder.stores.progress.read(&anchor),
         state_machines: recorder.stores.states.read(&anchor),
         queues: recorder.stores.queues.read(&anchor),

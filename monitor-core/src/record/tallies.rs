@@ -8,6 +8,7 @@ use super::budget::allowed;
 use super::counter::Counter;
 use super::list::List;
 use super::quiet::quietly_or_not;
+use crate::store::errors::Account;
 
 /// Types of errors told apart for one operation on one thread; further ones are counted together.
 pub(crate) const MAX_KINDS: usize = 32;
@@ -21,8 +22,8 @@ pub(crate) struct Tally {
     count: Counter,
     /// Of them those that the groups know.
     filed: Counter,
-    /// The group of the one that was looked at last; zero: none yet.
-    group: Counter,
+    /// What the one that was looked at last counts for.
+    account: Counter,
     /// Reading of the clock at the last one.
     last: Counter,
     look_from: Counter,
@@ -51,7 +52,7 @@ impl Source {
 /// What of a tally the groups do not know yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfiled {
-    pub(crate) group: u64,
+    pub(crate) account: Account,
     pub(crate) count: u64,
     pub(crate) last: u64,
 }
@@ -59,7 +60,7 @@ pub(crate) struct Unfiled {
 impl Tally {
     fn new(source: Source) -> Self {
         let zero = || Counter::new(0);
-        Self { source, count: zero(), filed: zero(), group: zero(), last: zero(), look_from: zero() }
+        Self { source, count: zero(), filed: zero(), account: zero(), last: zero(), look_from: zero() }
     }
 
     /// Whether the budget allows to look at an error now.
@@ -75,11 +76,11 @@ impl Tally {
 
     /// Counts an error that was looked at and is filed with a group, and hands over those before it. Under the lock of
     /// the groups, which readers of them hold too: so none is ever counted twice or missed.
-    pub(crate) fn settle(&self, group: u64, now: u64) -> Unfiled {
+    pub(crate) fn settle(&self, account: Account, now: u64) -> Unfiled {
         let before = self.unfiled();
         self.count.add(1);
         self.filed.set(self.count.get());
-        self.group.set(group);
+        self.account.set(account.number());
         self.last.set(now);
         before
     }
@@ -87,7 +88,8 @@ impl Tally {
     /// What the groups do not know yet, from any thread that holds their lock.
     pub(crate) fn unfiled(&self) -> Unfiled {
         let filed = self.filed.get();
-        Unfiled { group: self.group.get(), count: self.count.get().wrapping_sub(filed), last: self.last.get() }
+        let account = Account::from_number(self.account.get());
+        Unfiled { account, count: self.count.get().wrapping_sub(filed), last: self.last.get() }
     }
 }
 
@@ -157,12 +159,13 @@ mod tests {
     #[test]
     fn what_was_only_counted_is_handed_over_once() {
         let tally = Tally::new(Source::OTHER);
-        assert_eq!(tally.settle(3, 10), Unfiled { group: 0, count: 0, last: 0 });
+        let [first, second] = [3, 4].map(Account::from_number);
+        assert_eq!(tally.settle(first, 10), Unfiled { account: Account::NONE, count: 0, last: 0 });
         tally.count(11);
         tally.count(12);
-        let unfiled = Unfiled { group: 3, count: 2, last: 12 };
+        let unfiled = Unfiled { account: first, count: 2, last: 12 };
         assert_eq!(tally.unfiled(), unfiled);
-        assert_eq!(tally.settle(4, 13), unfiled);
-        assert_eq!(tally.unfiled(), Unfiled { group: 4, count: 0, last: 13 });
+        assert_eq!(tally.settle(second, 13), unfiled);
+        assert_eq!(tally.unfiled(), Unfiled { account: second, count: 0, last: 13 });
     }
 }

@@ -4,6 +4,7 @@
 //! with its text, and with the number of those before it that were only counted. So the counts are exact, and what an
 //! error costs in a storm is a count.
 
+mod accounts;
 mod group;
 mod pattern;
 mod window;
@@ -14,11 +15,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+pub(crate) use self::accounts::Account;
+use self::accounts::Accounts;
 pub(crate) use self::group::Sample;
 use self::group::{Group, Title};
 use crate::base::clock::Anchor;
 use crate::base::names::truncated;
-use crate::model::{ErrorGroup, ErrorSample, ErrorState, Fingerprint};
+use crate::model::{ErrorCount, ErrorGroup, ErrorSample, ErrorState, Fingerprint};
 
 /// Groups that are told apart unless said otherwise.
 pub(crate) const DEFAULT_GROUPS: usize = 1_000;
@@ -45,12 +48,14 @@ struct Inner {
     resolved_from_ns: u64,
     /// Groups that made room for others, and the errors in them.
     replaced: Replaced,
+    accounts: Accounts,
 }
 
 /// What a reader gets.
 pub(crate) struct Read {
     pub(crate) groups: Vec<ErrorGroup>,
     pub(crate) replaced: Replaced,
+    pub(crate) counts: Vec<ErrorCount>,
     /// Memory that the groups take.
     pub(crate) bytes_held: usize,
 }
@@ -73,8 +78,8 @@ pub(crate) struct Found {
 /// Errors that were counted and not looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Unread {
-    /// Number of the group that they count for; 0: there is none yet.
-    pub(crate) group: u64,
+    /// What they count for.
+    pub(crate) account: Account,
     pub(crate) count: u64,
     /// When the last of them was.
     pub(crate) last_ns: u64,
@@ -90,6 +95,7 @@ impl Default for ErrorGroups {
             quiet: DEFAULT_QUIET,
             resolved_from_ns: 0,
             replaced: Replaced::default(),
+            accounts: Accounts::default(),
         };
         Self { inner: Mutex::new(inner) }
     }
@@ -106,19 +112,24 @@ impl ErrorGroups {
         self.inner.lock().max_groups
     }
 
-    /// Files an error with its group. `settle` runs under the lock: it is told the group's number and gives the errors
-    /// before this one that were not looked at; from then on they count as filed.
-    pub(crate) fn file(&self, found: Found, settle: impl FnOnce(u64) -> Unread) {
+    /// Files an error with its group. `settle` runs under the lock: it is told what the error counts for, and gives those
+    /// before it that were not looked at; from then on they count as filed.
+    pub(crate) fn file(&self, found: Found, settle: impl FnOnce(Account) -> Unread) {
         let Found { sample, place, component, fingerprint } = found;
         let pattern = pattern::of_error(&sample.error);
         let fingerprint = fingerprint.unwrap_or_else(|| Fingerprint::of_error(&sample.error.kind, &place, &pattern));
-        let title = Title { kind: Arc::from(&*sample.error.kind), place, pattern: pattern.into(), component };
+        let kind: Arc<str> = Arc::from(&*sample.error.kind);
+        let title = Title { kind: kind.clone(), place, pattern: pattern.into(), component: component.clone() };
         // Whatever is taken out is dropped when the lock is free again.
         let _replaced = {
             let mut inner = self.inner.lock();
             let (number, replaced) = inner.find_or_insert(fingerprint, title, sample.seen_ns);
-            let unread = settle(number);
-            inner.count_unread(Unread { group: if unread.group == 0 { number } else { unread.group }, ..unread });
+            let most = inner.max_groups;
+            let account = inner.accounts.of(number, (&kind, &component), sample.severity, most);
+            let unread = settle(account);
+            let of = if unread.account == Account::NONE { account } else { unread.account };
+            inner.count_unread(Unread { account: of, ..unread });
+            inner.accounts.count(account, 1);
             let quiet = inner.quiet;
             if let Some(group) = inner.groups.get_mut(&number) {
                 Arc::make_mut(group).keep(sample, quiet);
@@ -148,21 +159,25 @@ impl ErrorGroups {
         wanted: impl Fn(Fingerprint, u64, u64) -> bool,
         unread: impl FnOnce(&mut dyn FnMut(Unread)),
     ) -> Read {
-        let (mut groups, quiet, replaced) = {
+        let (mut groups, quiet, replaced, accounts) = {
             let inner = self.inner.lock();
             let mut groups = inner.groups.clone();
             let mut replaced = inner.replaced;
-            unread(&mut |unread| match groups.get_mut(&unread.group) {
-                Some(group) => Arc::make_mut(group).count_unread(unread.count, unread.last_ns, inner.quiet),
-                None => replaced.errors = replaced.errors.saturating_add(unread.count),
+            let mut accounts = inner.accounts.clone();
+            unread(&mut |unread| {
+                accounts.count(unread.account, unread.count);
+                match groups.get_mut(&unread.account.group()) {
+                    Some(group) => Arc::make_mut(group).count_unread(unread.count, unread.last_ns, inner.quiet),
+                    None => replaced.errors = replaced.errors.saturating_add(unread.count),
+                }
             });
-            (groups, inner.quiet, replaced)
+            (groups, inner.quiet, replaced, accounts)
         };
         let wall = |at_ns: u64| {
             let age = Duration::from_nanos(now_ns.saturating_sub(at_ns));
             anchor.wall.checked_sub(age).unwrap_or(std::time::SystemTime::UNIX_EPOCH)
         };
-        let bytes_held = groups.values().map(|group| group.bytes_held()).sum();
+        let bytes_held = groups.values().map(|group| group.bytes_held()).sum::<usize>() + accounts.bytes_held();
         groups.retain(|_, group| wanted(group.fingerprint, group.count, group.unread));
         let groups = groups.drain().map(|(_, group)| ErrorGroup {
             fingerprint: group.fingerprint,
@@ -181,7 +196,7 @@ impl ErrorGroups {
                 .map(|(age, sample)| shown(sample, age == 0, wall(sample.seen_ns)))
                 .collect(),
         });
-        Read { groups: groups.collect(), replaced, bytes_held }
+        Read { groups: groups.collect(), replaced, counts: accounts.counts(), bytes_held }
     }
 }
 
@@ -261,7 +276,8 @@ impl Inner {
     }
 
     fn count_unread(&mut self, unread: Unread) {
-        match self.groups.get_mut(&unread.group) {
+        self.accounts.count(unread.account, unread.count);
+        match self.groups.get_mut(&unread.account.group()) {
             Some(group) if unread.count > 0 => {
                 Arc::make_mut(group).count_unread(unread.count, unread.last_ns, self.quiet);
             }
@@ -308,12 +324,12 @@ mod tests {
     #[test]
     fn what_was_not_looked_at_counts_for_the_group_before() {
         let groups = ErrorGroups::default();
-        let mut first = 0;
-        groups.file(found("Io", "a", 1), |number| {
-            first = number;
+        let mut first = Account::NONE;
+        groups.file(found("Io", "a", 1), |account| {
+            first = account;
             Unread::default()
         });
-        groups.file(found("Io", "b", 9), |_| Unread { group: first, count: 5, last_ns: 8 });
+        groups.file(found("Io", "b", 9), |_| Unread { account: first, count: 5, last_ns: 8 });
         let expected = [("Io".to_owned(), "a".to_owned(), 6, 5), ("Io".to_owned(), "b".to_owned(), 1, 0)];
         assert_eq!(read(&groups, 10), expected);
     }
@@ -322,8 +338,12 @@ mod tests {
     fn groups_are_bounded_and_no_error_is_lost() {
         let groups = ErrorGroups::default();
         groups.set_limits(3, DEFAULT_QUIET);
+        let mut of_b = Account::NONE;
         for word in ["a", "b", "c", "d", "e", "a"] {
-            groups.file(found("Io", word, 5), |_| Unread::default());
+            groups.file(found("Io", word, 5), |account| {
+                of_b = if word == "b" { account } else { of_b };
+                Unread::default()
+            });
         }
         let all = read(&groups, 10);
         assert_eq!(all.iter().map(|group| group.2).sum::<u64>(), 6);
@@ -331,12 +351,13 @@ mod tests {
         // A group that is resolved makes room.
         assert!(groups.resolve(Fingerprint::of_error("Io", "op", "b"), 10));
         assert!(!groups.resolve(Fingerprint::of_error("Io", "op", "d"), 10));
-        groups.file(found("Io", "d", 20), |_| Unread { group: 2, count: 7, last_ns: 15 });
+        groups.file(found("Io", "d", 20), |_| Unread { account: of_b, count: 7, last_ns: 15 });
         let clock = Clock::manual(&ManualClock::new());
-        let Read { groups: all, replaced, .. } = groups.read(20, &clock.anchor(), |_, _, _| true, |_| ());
+        let Read { groups: all, replaced, counts, .. } = groups.read(20, &clock.anchor(), |_, _, _| true, |_| ());
         assert!(all.iter().any(|group| group.pattern == "d") && !all.iter().any(|group| group.pattern == "b"));
         assert_eq!((replaced.groups, replaced.errors), (1, 1 + 7));
         assert_eq!(all.iter().map(|group| group.count).sum::<u64>() + replaced.errors, 6 + 1 + 7);
+        assert_eq!(counts.iter().map(|one| (&*one.kind, one.count)).collect::<Vec<_>>(), [("Io", 6 + 1 + 7)]);
     }
 
     #[test]
