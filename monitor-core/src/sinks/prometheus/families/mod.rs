@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::lines::{Kind, Lines, label};
 use super::settings::Exposition;
-use crate::model::{ErrorGroup, ProgressStats, Severity, Snapshot};
+use crate::model::{ProgressStats, Snapshot};
 
 use operations::OperationSeries;
 pub(super) use operations::host_labels;
@@ -29,26 +29,17 @@ pub(super) fn all() -> impl Iterator<Item = &'static Family> {
     [operations::FAMILIES, parts::FAMILIES, own::FAMILIES].into_iter().flatten()
 }
 
-/// Errors of one kind, severity and component.
-type ErrorKey<'a> = (&'a str, Severity, &'a str);
-
 /// A snapshot, looked through once for all families.
 pub(super) struct Source<'a> {
     snapshot: &'a Snapshot,
     settings: &'a Exposition,
     operations: Vec<OperationSeries<'a>>,
-    errors: Vec<(ErrorKey<'a>, u64)>,
     /// Of several jobs of one name the one that began last.
     jobs: Vec<&'a ProgressStats>,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(settings: &'a Exposition, snapshot: &'a Snapshot) -> Source<'a> {
-        let mut errors: BTreeMap<ErrorKey<'_>, u64> = BTreeMap::new();
-        for ErrorGroup { kind, severity, component, count, .. } in snapshot.errors() {
-            let sum = errors.entry((kind, *severity, component)).or_default();
-            *sum = sum.saturating_add(*count);
-        }
         let mut jobs: BTreeMap<&str, &ProgressStats> = BTreeMap::new();
         for job in snapshot.progress() {
             let newest = jobs.entry(&job.name).or_insert(job);
@@ -60,10 +51,15 @@ impl<'a> Source<'a> {
             snapshot,
             settings,
             operations: operations::series(settings, snapshot),
-            errors: errors.into_iter().collect(),
             jobs: jobs.into_values().collect(),
         }
     }
+}
+
+/// What has labels of its own.
+trait Labelled {
+    /// As they stand in a line.
+    fn labels(&self) -> String;
 }
 
 /// Labels as they stand in a line.
@@ -74,3 +70,56 @@ fn labels(pairs: &[(&str, &str)]) -> String {
     }
     labels
 }
+
+/// A family with some lines for each item of a part of a [`Source`], or of the monitor's own figures.
+///
+/// | form | lines |
+/// |---|---|
+/// | `part: integer field`, `part: seconds field` | one |
+/// | `part: optional field` | one, if there is an integer |
+/// | `part: \|lines, settings, labels, item\| …` | any |
+/// | `own: \|lines, snapshot\| …` | any, once for all |
+macro_rules! family {
+    ($name:literal, $kind:ident, $unit:literal, $help:literal, own: |$lines:ident, $snapshot:ident| $write:expr) => {
+        $crate::sinks::prometheus::families::Family {
+            name: $name,
+            kind: $crate::sinks::prometheus::lines::Kind::$kind,
+            unit: $unit,
+            help: $help,
+            items: |_| 1,
+            write: |$lines, source, _| {
+                let $snapshot = source.snapshot;
+                $write;
+            },
+        }
+    };
+    (
+        $name:literal, $kind:ident, $unit:literal, $help:literal,
+        $part:ident: |$lines:ident, $settings:pat_param, $labels:ident, $item:ident| $write:expr
+    ) => {
+        $crate::sinks::prometheus::families::Family {
+            name: $name,
+            kind: $crate::sinks::prometheus::lines::Kind::$kind,
+            unit: $unit,
+            help: $help,
+            items: |source| $part(source).len(),
+            write: |$lines, source, item| {
+                let $item = &$part(source)[item];
+                let $settings = source.settings;
+                let $labels = &$item.labels();
+                $write;
+            },
+        }
+    };
+    ($name:literal, $kind:ident, $unit:literal, $help:literal, $part:ident: optional $field:ident) => {
+        family!($name, $kind, $unit, $help, $part: |lines, _, labels, item| {
+            if let Some(value) = item.$field {
+                lines.integer(labels, value);
+            }
+        })
+    };
+    ($name:literal, $kind:ident, $unit:literal, $help:literal, $part:ident: $write:ident $field:ident) => {
+        family!($name, $kind, $unit, $help, $part: |lines, _, labels, item| lines.$write(labels, item.$field))
+    };
+}
+use family;
