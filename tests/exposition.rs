@@ -183,6 +183,47 @@ fn a_large_page_comes_in_chunks_of_whole_lines() {
     parse(&text, TextFormat::OpenMetrics);
 }
 
+#[test]
+fn a_bucket_and_an_outcome_have_the_trace_of_their_newest_call() {
+    let clock = ManualClock::new();
+    let local = Monitor::builder().clock(&clock).build().unwrap();
+    let call = |ms: u32, succeeds: bool| {
+        let call = local.operation("load").label("table", "users").start();
+        clock.advance(MS * ms);
+        if succeeds {
+            call.succeed();
+        } else {
+            call.fail_with("refused");
+        }
+        local.recent(1).remove(0)
+    };
+    let calls = [call(3, true), call(4, true), call(2_000, false), call(400_000, true)];
+    local.operation("elsewhere").start().succeed();
+    let (recent, snapshot) = (local.recent(100), local.snapshot());
+    let text = |format| {
+        let (exposition, mut text) = (Exposition::new(), Vec::new());
+        exposition.page(&snapshot, format).exemplars(&recent).write_to(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    assert!(!text(TextFormat::Prometheus).contains("trace_id"));
+    let page = parse(&text(TextFormat::OpenMetrics), TextFormat::OpenMetrics);
+    let found = |name: &str, key: &str| {
+        let samples = page.families.iter().flat_map(|family| &family.samples);
+        let of = samples.filter(|sample| sample.name == name && sample.labels["operation"] == "load");
+        let some = of.filter_map(|sample| Some((sample.labels[key].clone(), sample.exemplar.as_ref()?)));
+        some.map(|(of, exemplar)| (of, exemplar.labels["trace_id"].clone(), exemplar.value)).collect::<Vec<_>>()
+    };
+    let of = |word: &str, call: usize, value| (word.to_owned(), calls[call].trace_id.unwrap().to_string(), value);
+    assert_eq!(
+        found("monitor_operation_duration_seconds_bucket", "le"),
+        [of("0.005", 1, 0.004), of("5.0", 2, 2.0), of("+Inf", 3, 400.0)]
+    );
+    assert_eq!(found("monitor_operations_total", "outcome"), [of("success", 3, 1.0), of("failure", 2, 1.0)]);
+    let samples = page.families.iter().flat_map(|family| &family.samples);
+    let mut moments = samples.filter_map(|sample| Some(sample.exemplar.as_ref()?.at));
+    assert!(moments.all(|at| (at - 1.7e9).abs() < 5e9));
+}
+
 /// An error with any text.
 #[derive(Debug)]
 struct Named(String);

@@ -25,6 +25,16 @@ pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: Labels,
     pub(crate) value: f64,
+    pub(crate) exemplar: Option<Exemplar>,
+}
+
+/// A trace that stands for a sample.
+#[derive(Debug)]
+pub(crate) struct Exemplar {
+    pub(crate) labels: Labels,
+    pub(crate) value: f64,
+    /// In seconds since 1970.
+    pub(crate) at: f64,
 }
 
 impl Page {
@@ -119,7 +129,20 @@ fn sample(line: &str) -> Sample {
         None => (Labels::new(), rest),
     };
     let value = rest.strip_prefix(' ').unwrap_or_else(|| panic!("no space: {line}"));
-    Sample { name: name.to_owned(), labels, value: number(value) }
+    let (value, exemplar) = match value.split_once(" # {") {
+        Some((value, rest)) => (value, Some(exemplar(rest))),
+        None => (value, None),
+    };
+    Sample { name: name.to_owned(), labels, value: number(value), exemplar }
+}
+
+/// What stands behind `# {`.
+fn exemplar(text: &str) -> Exemplar {
+    let (labels, rest) = labels(text);
+    let letters: usize = labels.iter().map(|(key, value)| key.chars().count() + value.chars().count()).sum();
+    assert!(letters <= 128, "{labels:?} is too long");
+    let (value, at) = rest.strip_prefix(' ').and_then(|rest| rest.split_once(' ')).unwrap();
+    Exemplar { labels, value: number(value), at: number(at) }
 }
 
 /// Reads a page, and panics if it is not one.
@@ -178,6 +201,12 @@ fn check(page: &Page, is_open: bool) {
             assert!(series.insert((&sample.name, &sample.labels)), "{sample:?} twice");
             let of = names.entry(&sample.name).or_insert(&family.name);
             assert_eq!(*of, &family.name, "{} is in two families", sample.name);
+            if let Some(exemplar) = &sample.exemplar {
+                assert!(is_open && ["_total", "_bucket"].contains(&ending), "{sample:?}");
+                if let Some(bound) = sample.labels.get("le") {
+                    assert!(exemplar.value <= number(bound) && sample.value >= 1.0, "{sample:?}");
+                }
+            }
             if family.kind == "counter" || ending == "_bucket" || ending == "_count" {
                 assert!(sample.value >= 0.0, "{sample:?}");
             }

@@ -1,5 +1,7 @@
 //! Bounds of buckets, and how many values of a histogram are at most each.
 
+use std::time::Duration;
+
 use crate::base::buckets;
 use crate::base::error::Error;
 use crate::model::{Distribution, Histogram};
@@ -55,6 +57,12 @@ impl Bounds {
         histogram.counts_below(&self.cells, counts)
     }
 
+    /// Which bucket counts a duration; their number stands for the one without an end.
+    pub(super) fn bucket(&self, duration: Duration) -> usize {
+        let cell = buckets::index(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.cells.partition_point(|&end| end <= cell)
+    }
+
     /// The same for values without a unit of time.
     pub(super) fn values(&self, values: &Distribution, counts: &mut Vec<u64>) -> u64 {
         counts.clear();
@@ -73,7 +81,6 @@ impl Bounds {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use std::time::Duration;
 
     use super::*;
 
@@ -104,6 +111,21 @@ mod tests {
             let count = Bounds::new("buckets", &seconds).unwrap().durations(&histogram, &mut counts);
             prop_assert_eq!(count, histogram.count());
             prop_assert_eq!(counts, bounds.iter().map(|&ns| histogram.count_at_most(ns)).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_duration_is_in_the_bucket_that_counts_it(
+            ns in prop_oneof![0..200_u64, any::<u64>(), 0..10_000_000_000_u64],
+            bounds in prop::collection::btree_set(prop_oneof![1..3_000_u64, 1..100_000_000_000_u64], 1..20),
+        ) {
+            let mut histogram = Histogram::new();
+            histogram.record(ns);
+            let seconds: Vec<_> = bounds.iter().map(|&ns| Duration::from_nanos(ns).as_secs_f64()).collect();
+            let bounds = Bounds::new("buckets", &seconds).unwrap();
+            let mut counts = Vec::new();
+            bounds.durations(&histogram, &mut counts);
+            let below = counts.iter().filter(|&&count| count == 0).count();
+            prop_assert_eq!(bounds.bucket(Duration::from_nanos(ns)), below);
         }
 
         #[test]

@@ -74,7 +74,7 @@ impl CustomFamily<'_> {
             MetricValue::Gauge(value) => lines.float(&labels, *value),
             MetricValue::Histogram(values) => {
                 let bounds = settings.values_of(&metric.name, self.unit);
-                let count = lines.buckets_of(&labels, bounds, |counts| bounds.values(values, counts));
+                let count = lines.buckets_of(&labels, bounds, |_| "", |counts| bounds.values(values, counts));
                 lines.sum_and_count(&labels, Sum::Number(values.sum()), count);
             }
         }

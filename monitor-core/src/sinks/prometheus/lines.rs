@@ -106,7 +106,12 @@ impl Lines {
     }
 
     /// The same with one label more, whose value needs no escaping.
-    pub(super) fn integer_with(&mut self, labels: &str, (key, word): (&str, &str), value: u64) {
+    pub(super) fn integer_with(&mut self, labels: &str, further: (&str, &str), value: u64) {
+        self.integer_like(labels, further, value, "");
+    }
+
+    /// The same with an exemplar, if it is not empty.
+    pub(super) fn integer_like(&mut self, labels: &str, (key, word): (&str, &str), value: u64, exemplar: &str) {
         self.text.push_str(&self.name);
         self.text.push_str(self.ending);
         self.text.push('{');
@@ -115,15 +120,17 @@ impl Lines {
             self.text.push_str(piece);
         }
         push_integer(value, &mut self.text);
+        self.text.push_str(exemplar);
         self.text.push('\n');
     }
 
     /// The buckets of a histogram: `count` puts down how many values are at most each bound, and returns how many there are,
-    /// as this does.
-    pub(super) fn buckets_of(
+    /// as this does. `exemplar` gives that of a bucket, or an empty text.
+    pub(super) fn buckets_of<'e>(
         &mut self,
         labels: &str,
         bounds: &Bounds,
+        exemplar: impl Fn(usize) -> &'e str,
         count: impl FnOnce(&mut Vec<u64>) -> u64,
     ) -> u64 {
         let all = count(&mut self.counts);
@@ -141,6 +148,7 @@ impl Lines {
             self.text.push_str(bound);
             self.text.push_str("\"} ");
             push_integer(count, &mut self.text);
+            self.text.push_str(exemplar(n));
             self.text.push('\n');
         }
         all

@@ -7,11 +7,13 @@
 //! | `page` | the page, chunk by chunk |
 //! | `families` | which families there are, and what each has of a snapshot |
 //! | `custom` | the host's own metrics, under names of their own |
+//! | `exemplars` | traces that stand for buckets and outcomes |
 //! | `bounds` | how many values are at most each bound |
 //! | `lines` | lines: names, labels with their values escaped, numbers |
 
 mod bounds;
 mod custom;
+mod exemplars;
 mod families;
 pub(crate) mod format;
 mod lines;

@@ -7,7 +7,7 @@ use super::families::{self, Family, Source};
 use super::format::TextFormat;
 use super::lines::Lines;
 use super::settings::Exposition;
-use crate::model::Snapshot;
+use crate::model::{OperationRecord, Snapshot};
 
 /// A chunk is handed out when it is as large as this.
 const CHUNK: usize = 64 * 1024;
@@ -37,6 +37,34 @@ impl<'a> ExpositionPage<'a> {
             name: String::new(),
             is_over: false,
         }
+    }
+
+    /// With traces that stand for buckets of durations and for outcomes, of the newest of these calls:
+    /// [exemplars](https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars), with the labels `trace_id` and
+    /// `span_id`, the call's duration and the moment of its end. Only [`TextFormat::OpenMetrics`] has them; to be said
+    /// before the first chunk.
+    ///
+    /// The calls are those of [`Monitor::recent`](crate::Monitor::recent), newest first, asked for before the snapshot: then
+    /// each of them is in it.
+    ///
+    /// ```
+    /// use monitor_core::{Exposition, Monitor, TextFormat};
+    ///
+    /// let monitor = Monitor::builder().build()?;
+    /// monitor.scope(|| monitor.track("resize", |_| ()));
+    ///
+    /// let (recent, snapshot) = (monitor.recent(1_000), monitor.snapshot());
+    /// let exposition = Exposition::new();
+    /// let mut page = exposition.page(&snapshot, TextFormat::OpenMetrics).exemplars(&recent);
+    /// assert!(page.next_chunk().is_some_and(|text| text.contains("# {trace_id=\"")));
+    /// # Ok::<(), monitor_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn exemplars(mut self, recent: &[OperationRecord]) -> ExpositionPage<'a> {
+        if self.lines.format == TextFormat::OpenMetrics {
+            self.source.add_exemplars(recent);
+        }
+        self
     }
 
     /// The next chunk: whole lines, 64 KiB and one item at most. `None` after the last one.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::lines::{Kind, Lines, label};
 use super::settings::Exposition;
-use crate::model::{ProgressStats, Snapshot};
+use crate::model::{OperationRecord, ProgressStats, Snapshot};
 
 use operations::OperationSeries;
 pub(super) use operations::host_labels;
@@ -53,6 +53,10 @@ impl<'a> Source<'a> {
             operations: operations::series(settings, snapshot),
             jobs: jobs.into_values().collect(),
         }
+    }
+
+    pub(super) fn add_exemplars(&mut self, records: &[OperationRecord]) {
+        operations::add_exemplars(&mut self.operations, records);
     }
 }
 

@@ -7,8 +7,9 @@ use foldhash::fast::RandomState;
 
 use super::{Family, Source};
 use crate::base::names::label_key;
-use crate::model::{Figures, Histogram, Labels, OperationStats, Outcome, Snapshot};
+use crate::model::{Histogram, Labels, OperationRecord, OperationStats, Outcome, Snapshot};
 use crate::sinks::prometheus::bounds::Bounds;
+use crate::sinks::prometheus::exemplars::Exemplars;
 use crate::sinks::prometheus::lines::{Kind, Lines, Sum, label};
 use crate::sinks::prometheus::settings::Exposition;
 
@@ -17,10 +18,11 @@ const OWN_LABELS: [&str; 6] = ["operation", "kind", "component", "outcome", "le"
 
 /// An operation, or one of its label sets.
 pub(super) struct OperationSeries<'a> {
-    figures: &'a Figures,
+    stats: &'a OperationStats,
     labels: String,
     bounds: &'a Bounds,
     oldest_active: Duration,
+    exemplars: Exemplars,
 }
 
 /// What tells series from each other.
@@ -38,13 +40,32 @@ pub(super) fn series<'a>(settings: &'a Exposition, snapshot: &'a Snapshot) -> Ve
         let bounds = settings.seconds_of(&operation.name);
         let sets = if operation.series.is_empty() { std::slice::from_ref(operation) } else { &operation.series };
         all.extend(sets.iter().map(|stats| OperationSeries {
-            figures: stats.figures(),
+            stats,
             labels: labels(stats),
             bounds,
             oldest_active: oldest.get(&(&*stats.name, &*stats.kind, &stats.labels)).copied().unwrap_or_default(),
+            exemplars: Exemplars::default(),
         }));
     }
     all
+}
+
+/// Gives each series the traces of these calls, of which the newest is the first.
+pub(super) fn add_exemplars(all: &mut [OperationSeries<'_>], records: &[OperationRecord]) {
+    if records.is_empty() {
+        return;
+    }
+    let places = all.iter().enumerate().map(|(place, OperationSeries { stats, .. })| {
+        ((&*stats.name, &*stats.kind, &*stats.component, &stats.labels), place)
+    });
+    let places: HashMap<_, _, RandomState> = places.collect();
+    for record in records {
+        let key = (&*record.name, &*record.kind, &*record.component, &record.labels);
+        if let Some(&place) = places.get(&key) {
+            let OperationSeries { exemplars, bounds, .. } = &mut all[place];
+            exemplars.add(record, bounds);
+        }
+    }
 }
 
 fn labels(stats: &OperationStats) -> String {
@@ -86,8 +107,8 @@ macro_rules! sum {
             help: $help,
             items: count,
             write: |lines, source, item| {
-                let OperationSeries { labels, figures, .. } = &source.operations[item];
-                lines.$write(labels, figures.$field);
+                let OperationSeries { labels, stats, .. } = &source.operations[item];
+                lines.$write(labels, stats.$field);
             },
         }
     };
@@ -136,8 +157,8 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Calls that run now.",
         items: count,
         write: |lines, source, item| {
-            let OperationSeries { labels, figures, .. } = &source.operations[item];
-            lines.integer(labels, figures.in_flight());
+            let OperationSeries { labels, stats, .. } = &source.operations[item];
+            lines.integer(labels, stats.in_flight());
         },
     },
     Family {
@@ -154,25 +175,33 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 fn outcomes(lines: &mut Lines, source: &Source<'_>, item: usize) {
-    let OperationSeries { labels, figures, .. } = &source.operations[item];
+    let OperationSeries { labels, stats, exemplars, .. } = &source.operations[item];
     let outcomes = [
-        (Outcome::Success, figures.succeeded),
-        (Outcome::Failure, figures.failed),
-        (Outcome::Panicked, figures.panicked),
-        (Outcome::Cancelled, figures.cancelled),
+        (Outcome::Success, stats.succeeded),
+        (Outcome::Failure, stats.failed),
+        (Outcome::Panicked, stats.panicked),
+        (Outcome::Cancelled, stats.cancelled),
     ];
     for (outcome, count) in outcomes {
-        lines.integer_with(labels, ("outcome", outcome.as_str()), count);
+        lines.integer_like(labels, ("outcome", outcome.as_str()), count, exemplars.of_outcome(outcome));
     }
 }
 
 fn durations(lines: &mut Lines, source: &Source<'_>, item: usize) {
-    let OperationSeries { labels, figures, bounds, .. } = &source.operations[item];
-    histogram(lines, labels, bounds, &figures.durations, figures.total_time);
+    let OperationSeries { labels, stats, bounds, exemplars, .. } = &source.operations[item];
+    let exemplar = |bucket| exemplars.of_bucket(bucket);
+    histogram(lines, labels, bounds, exemplar, &stats.durations, stats.total_time);
 }
 
 /// The lines of a histogram of durations.
-pub(super) fn histogram(lines: &mut Lines, labels: &str, bounds: &Bounds, durations: &Histogram, sum: Duration) {
-    let count = lines.buckets_of(labels, bounds, |counts| bounds.durations(durations, counts));
+pub(super) fn histogram<'e>(
+    lines: &mut Lines,
+    labels: &str,
+    bounds: &Bounds,
+    exemplar: impl Fn(usize) -> &'e str,
+    durations: &Histogram,
+    sum: Duration,
+) {
+    let count = lines.buckets_of(labels, bounds, exemplar, |counts| bounds.durations(durations, counts));
     lines.sum_and_count(labels, Sum::Time(sum), count);
 }

@@ -125,7 +125,8 @@ pub(super) const FAMILIES: &[Family] = &[
     family!(
         "queue_waiting_seconds", Histogram, "seconds", "How long items waited.",
         queues: |lines, settings, labels, queue| {
-            histogram(lines, labels, settings.seconds_of(&queue.name), &queue.waiting, queue.waiting_time);
+            let bounds = settings.seconds_of(&queue.name);
+            histogram(lines, labels, bounds, |_| "", &queue.waiting, queue.waiting_time);
         }
     ),
     family!(
