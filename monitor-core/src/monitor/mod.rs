@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use builder::{Installed, MonitorBuilder};
 
 use crate::base::error::Error;
-use crate::model::{ActiveOperation, OperationRecord, Snapshot};
+use crate::model::{ActiveOperation, OperationRecord, SinkStats, Snapshot};
 use crate::record::context::{innermost_context, run_in};
 use crate::record::recorder::RecorderRef;
 use crate::record::{local, reader};
@@ -140,6 +140,26 @@ impl Monitor {
         let recorder = self.recorder();
         ledger::catch_up(&recorder);
         reader::snapshot(&recorder)
+    }
+
+    /// Name of the service, as the monitor was built with; may be empty.
+    #[must_use]
+    pub fn service(&self) -> String {
+        self.recorder().service.lock().clone()
+    }
+
+    /// How long it has been recording, by the monotonic clock.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        let recorder = self.recorder();
+        recorder.clock.anchor().age(recorder.since)
+    }
+
+    /// How its sinks are doing, in the order in which they were given. A small part of [`snapshot`](Self::snapshot), at a
+    /// small part of its cost.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<SinkStats> {
+        self.recorder().attached.sinks()
     }
 
     /// What runs right now, the oldest first.
