@@ -100,7 +100,7 @@
 //! | `macros` | yes | the attributes, `#[derive(MonitorState)]` |
 //! | `checkpoints` | no | [`Progress`]: checkpoints in memory and in files; brings `serde_json` |
 //! | `metrics` | no | a recorder for the `metrics` facade; brings `metrics` and `once_cell` |
-//! | `prometheus` | no | the figures of a snapshot as text for Prometheus; brings `itoa` |
+//! | `prometheus` | no | the figures of a snapshot as text for Prometheus, with its configuration, alerts and a dashboard; brings `itoa` and `serde_json` |
 //! | `sqlite` | no | history in a SQLite file, and asking it; brings `rusqlite` with SQLite itself, `sha2`, and `checkpoints` |
 //! | `stream` | no | streams whose items count for a job; brings `futures-core` |
 //! | `tracing` | no | spans as operations, what the monitor sees as events, ids in log lines: `monitor_core::tracing`; brings `tracing-subscriber` |
@@ -153,7 +153,9 @@ pub use model::{
 };
 
 #[cfg(all(feature = "prometheus", not(loom)))]
-pub use crate::sinks::prometheus::{format::TextFormat, page::ExpositionPage, settings::Exposition};
+pub use crate::sinks::prometheus::{
+    files::PrometheusFiles, format::TextFormat, page::ExpositionPage, settings::Exposition,
+};
 #[cfg(all(feature = "sqlite", not(loom)))]
 pub use crate::sinks::sqlite::{
     audit::AuditLog, checkpoints::SqliteCheckpoints, operations::SqliteOperations, options::SqliteOptions,

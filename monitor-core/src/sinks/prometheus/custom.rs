@@ -58,6 +58,22 @@ pub(super) fn custom<'a>(settings: &Exposition, snapshot: &'a Snapshot) -> Vec<C
 }
 
 impl CustomFamily<'_> {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn unit(&self) -> &str {
+        self.unit
+    }
+
+    pub(super) fn help(&self) -> &str {
+        self.help
+    }
+
     pub(super) fn begin(&self, lines: &mut Lines) {
         lines.family(&self.name, self.kind, self.unit, self.help);
     }

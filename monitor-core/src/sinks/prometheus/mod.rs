@@ -9,12 +9,14 @@
 //! | `custom` | the host's own metrics, under names of their own |
 //! | `exemplars` | traces that stand for buckets and outcomes |
 //! | `bounds` | how many values are at most each bound |
+//! | `files` | configuration, alerts, a runbook and a dashboard from what a program has |
 //! | `lines` | lines: names, labels with their values escaped, numbers |
 
 mod bounds;
 mod custom;
 mod exemplars;
 mod families;
+pub(crate) mod files;
 pub(crate) mod format;
 mod lines;
 pub(crate) mod page;
