@@ -248,6 +248,24 @@ has out '^200 requests: 160 with status 200, 20 with status 404, 20 with status 
 run 2 axum_service nothing
 has err '^usage: axum_service '
 
+run 0 unified_service
+has out '^500 requests: [0-9]+ with status 200, [0-9]+ with status 201, [0-9]+ with status 404, [0-9]+ with status 409$'
+has out '^monitor_operations_total\{operation="GET /items/\{id\}",kind="api",outcome="success"\} 292$'
+has out '^monitor_operations_total\{operation="db.refill",kind="database",component="storage",outcome="success"\} 200$'
+has out '^monitor_cache_lookups_total\{cache="items",kind="",result="hit"\} [0-9]+$'
+has out '^monitor_job_done\{job_name="refill"\} 200$'
+has out '^health: "healthy"'
+has out '^[0-9]+ lines for Prometheus; every request is counted$'
+run 0 unified_service files "$work/files"
+for file in prometheus.yml monitor.rules.yml monitor-dashboard.json RUNBOOK.md; do
+    if cmp -s "$work/files/$file" "examples/unified_service/$file"; then ok "$file is the one beside the example"
+    else bad "$file is not the one beside the example"; fi
+done
+run 1 unified_service serve 0.0.0.0:8080
+has err '^unified_service: 0.0.0.0:8080 can be reached by others'
+run 2 unified_service nothing
+has err '^usage: unified_service '
+
 run 0 own_sink "$work/own_sink"
 has out '^shop writes to '
 has out '^while it is away: not everything was delivered: files: [0-9]+ entries wait: the server is away$'
