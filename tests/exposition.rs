@@ -224,6 +224,23 @@ fn a_bucket_and_an_outcome_have_the_trace_of_their_newest_call() {
     assert!(moments.all(|at| (at - 1.7e9).abs() < 5e9));
 }
 
+#[test]
+fn what_is_left_out_is_not_on_the_page_and_all_else_is() {
+    let local = Monitor::builder().build().unwrap();
+    local.operation("load").start().succeed();
+    let snapshot = local.snapshot();
+    let names = |exposition: &Exposition| -> Vec<String> {
+        let page = parse(&exposition.text(&snapshot, TextFormat::OpenMetrics), TextFormat::OpenMetrics);
+        page.families.into_iter().map(|family| family.name).collect()
+    };
+    let all = names(&Exposition::new());
+    let few = names(&Exposition::new().without(&["operation_polls", "operation_duration_seconds"]).unwrap());
+    let gone: Vec<_> = all.iter().filter(|name| !few.contains(name)).collect();
+    assert_eq!(gone, ["monitor_operation_duration_seconds", "monitor_operation_polls"]);
+    let every: Vec<_> = Exposition::families().collect();
+    assert_eq!(names(&Exposition::new().without(&every).unwrap()), Vec::<String>::new());
+}
+
 /// An error with any text.
 #[derive(Debug)]
 struct Named(String);

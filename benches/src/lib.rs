@@ -29,6 +29,7 @@
 pub mod budgets;
 pub mod comparison;
 pub mod contender;
+pub mod exposition;
 pub mod failing;
 pub mod floor;
 pub mod history;

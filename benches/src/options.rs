@@ -15,7 +15,7 @@ pub struct Options {
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-cargo bench -p benches [--features peers] [--bench record|errors|progress|states|queues|metrics|tracing|allocations|context|sqlite|snapshot|memory] -- [ROWS] [--short] [--markdown]
+cargo bench -p benches [--features peers] [--bench record|errors|progress|states|queues|metrics|tracing|allocations|context|sqlite|exposition|snapshot|memory] -- [ROWS] [--short] [--markdown]
 
   ROWS        only the rows of the record table whose key contains this text, e.g. `ours`; only that part of `sqlite`
   --short     a few seconds in all; so does BENCH_SHORT=1

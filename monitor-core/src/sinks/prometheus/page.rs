@@ -31,7 +31,7 @@ impl<'a> ExpositionPage<'a> {
             settings,
             source: Source::new(settings, snapshot),
             lines: Lines::new(format, CHUNK + CHUNK / 4),
-            families: families::all().collect(),
+            families: families::all().filter(|family| settings.has(family.name)).collect(),
             custom: custom::custom(settings, snapshot),
             at: (0, 0),
             name: String::new(),
