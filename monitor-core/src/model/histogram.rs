@@ -85,7 +85,10 @@ impl Histogram {
         if added == 0 {
             return;
         }
-        let mine = self.octave_mut(octave);
+        let mine = match self.position(octave) {
+            Ok(at) => &mut self.octaves[at].counts,
+            Err(at) => return self.octaves.insert(at, Octave { number: octave, counts: *counts }),
+        };
         // A snapshot comes here for every octave of every operation and thread. With the top bit free everywhere no
         // sum overflows, and plain additions become vector instructions, which saturating ones do not.
         let no_overflow = (added | bits(mine)) >> (u64::BITS - 1) == 0;
@@ -94,6 +97,13 @@ impl Histogram {
             pairs.for_each(|(cell, count)| *cell += count);
         } else {
             pairs.for_each(|(cell, count)| *cell = cell.saturating_add(*count));
+        }
+    }
+
+    /// Makes room for so many octaves at once, if there is none yet: one at a time, most of them would be moved.
+    pub(crate) fn reserve_octaves(&mut self, octaves: usize) {
+        if self.octaves.is_empty() {
+            self.octaves.reserve_exact(octaves);
         }
     }
 

@@ -86,6 +86,8 @@ impl Durations {
         }
         let newest_ns = self.newest_ns.acquire();
         let mut in_buckets = 0_u64;
+        // With that of the newest one.
+        histogram.reserve_octaves(self.octaves_held() + 1);
         for (number, slot) in self.octaves.iter().enumerate() {
             let octave = slot.load(Ordering::Acquire);
             if octave.is_null() {
