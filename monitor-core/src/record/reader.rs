@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
 use super::cell::Cell;
 use super::context::lineage_in;
 use super::copies;
@@ -168,27 +171,34 @@ fn for_each_cell(recorder: &Recorder, totals: &mut [Totals], mut read: impl FnMu
 }
 
 /// Statistics by operation, with those of its label sets inside where it has labels.
-fn by_operation(series: &[Arc<Series>], totals: Vec<Totals>, window: Duration) -> Vec<OperationStats> {
-    let mut operations: BTreeMap<_, Vec<(&Series, Totals)>> = BTreeMap::new();
-    for (series, totals) in series.iter().zip(totals) {
-        operations.entry((&*series.name, &*series.kind, &*series.component)).or_default().push((series, totals));
+fn by_operation(series: &[Arc<Series>], mut totals: Vec<Totals>, window: Duration) -> Vec<OperationStats> {
+    let mut places = HashMap::with_capacity_and_hasher(series.len(), RandomState::default());
+    // Mostly one each: an operation without labels.
+    let mut operations: Vec<SmallVec<[usize; 1]>> = Vec::with_capacity(series.len());
+    for (number, Series { name, kind, component, .. }) in series.iter().map(|series| &**series).enumerate() {
+        let place = *places.entry((&**name, &**kind, &**component)).or_insert_with(|| {
+            operations.push(SmallVec::new());
+            operations.len() - 1
+        });
+        operations[place].push(number);
     }
-    let stats = |series: &Series, labels, totals| OperationStats::new(identity(series, labels), totals, window);
-    operations
-        .into_values()
-        .filter_map(|mut parts| {
-            let first = parts[0].0;
-            if parts.len() == 1 && first.labels.is_empty() {
-                return parts.pop().map(|(series, totals)| stats(series, Labels::new(), totals));
-            }
-            let mut sum = Totals::default();
-            for (_, totals) in &parts {
-                sum.merge(totals);
-            }
-            let series = parts.into_iter().map(|(series, totals)| stats(series, labels(series), totals)).collect();
-            Some(stats(first, Labels::new(), sum).with_series(series))
-        })
-        .collect()
+    let operation = |parts: SmallVec<[usize; 1]>| {
+        let first = &series[parts[0]];
+        let is_whole = parts.len() == 1 && first.labels.is_empty();
+        let mut sum = Totals::default();
+        if !is_whole {
+            parts.iter().for_each(|&number| sum.merge(&totals[number]));
+        }
+        let mut sets = parts.into_iter().map(|number| {
+            let totals = std::mem::take(&mut totals[number]);
+            OperationStats::new(identity(&series[number], labels(&series[number])), totals, window)
+        });
+        if is_whole {
+            return sets.next();
+        }
+        Some(OperationStats::new(identity(first, Labels::new()), sum, window).with_series(sets.collect()))
+    };
+    operations.into_iter().filter_map(operation).collect()
 }
 
 fn identity(series: &Series, labels: Labels) -> Identity {
