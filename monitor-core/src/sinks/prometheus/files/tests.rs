@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::model::{MetricStats, MetricValue, SnapshotParts, queue_example};
 use crate::sinks::prometheus::families;
+use crate::sinks::prometheus::lines::Kind;
 
 fn parts() -> SnapshotParts {
     SnapshotParts { service: "shop".to_owned(), ..SnapshotParts::empty() }
@@ -163,4 +164,21 @@ fn the_same_program_gives_the_same_bytes_and_files_are_replaced_when_they_differ
     let error = PrometheusFiles::new(&one).write_to(&written[0]).unwrap_err();
     assert!(error.to_string().contains("prometheus.yml"), "{error}");
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_document_has_every_family_and_every_alert_and_no_others() {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/prometheus.md")).unwrap();
+    let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| `")).collect();
+    let families = families::all().map(|family| {
+        let ending = if family.kind == Kind::Histogram { "" } else { family.kind.endings()[0] };
+        format!("| `{}{ending}` | {} |", family.name, format!("{:?}", family.kind).to_lowercase())
+    });
+    let alerts =
+        catalogue::ALERTS.iter().map(|alert| format!("| `{}` | {} | {} |", alert.name, alert.severity, alert.lasts));
+    let expected: Vec<_> = families.chain(alerts).collect();
+    assert_eq!(rows.len(), expected.len());
+    for (row, expected) in rows.iter().zip(&expected) {
+        assert!(row.starts_with(expected), "{row} in place of {expected}");
+    }
 }
