@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Uri, Version};
 
 use crate::error::DashboardError;
 
@@ -48,12 +48,16 @@ impl Hosts {
         parse(host).map(|host| host.text()).ok_or_else(bad)
     }
 
-    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
+    pub(crate) fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
         let mut given = headers.get_all(HOST).iter();
-        let (Some(host), None) = (given.next(), given.next()) else { return Err(Refused::Malformed) };
-        let host = host.to_str().map_err(|_| Refused::Malformed)?;
+        let host = match (given.next(), given.next(), uri.authority()) {
+            (Some(host), None, _) => Some(host.to_str().map_err(|_| Refused::Malformed)?),
+            // HTTP/2, in a router of the program, has it in the target alone.
+            (None, _, Some(_)) if version >= Version::HTTP_2 => None,
+            _ => return Err(Refused::Malformed),
+        };
         // A target with a host counts in place of the header, so both must be good.
-        for host in [Some(host), uri.authority().map(Authority::as_str)].into_iter().flatten() {
+        for host in [host, uri.authority().map(Authority::as_str)].into_iter().flatten() {
             let host = parse(host).ok_or(Refused::Malformed)?;
             if !self.permit(&host) {
                 return Err(Refused::Other);
@@ -119,7 +123,7 @@ mod tests {
         for host in given {
             headers.append(HOST, host.parse().unwrap());
         }
-        hosts.check(&uri.parse().unwrap(), &headers)
+        hosts.check(Version::HTTP_11, &uri.parse().unwrap(), &headers)
     }
 
     #[test]
@@ -172,13 +176,22 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.append(HOST, axum::http::HeaderValue::from_bytes(bad.as_bytes()).unwrap());
-            assert_eq!(hosts.check(&"/".parse().unwrap(), &headers), Err(Refused::Malformed), "{bad}");
+            assert_eq!(
+                hosts.check(Version::HTTP_11, &"/".parse().unwrap(), &headers),
+                Err(Refused::Malformed),
+                "{bad}"
+            );
         }
         assert_eq!(check(&hosts, &[], "/"), Err(Refused::Malformed));
         assert_eq!(check(&hosts, &["localhost", "localhost"], "/"), Err(Refused::Malformed));
         assert_eq!(check(&hosts, &["localhost"], "http://evil.com/metrics"), Err(Refused::Other));
         assert_eq!(check(&hosts, &["evil.com"], "http://localhost/metrics"), Err(Refused::Other));
         assert_eq!(check(&hosts, &["localhost"], "http://localhost/metrics"), Ok(()));
+        let without = |version, uri: &str| hosts.check(version, &uri.parse().unwrap(), &HeaderMap::new());
+        assert_eq!(without(Version::HTTP_2, "http://localhost/metrics"), Ok(()));
+        assert_eq!(without(Version::HTTP_2, "http://evil.com/metrics"), Err(Refused::Other));
+        assert_eq!(without(Version::HTTP_2, "/metrics"), Err(Refused::Malformed));
+        assert_eq!(without(Version::HTTP_11, "http://localhost/metrics"), Err(Refused::Malformed));
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response {
 /// Answers what has a good host and no large body.
 async fn admit(State(application): State<Arc<Application>>, request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH).map(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let mut response = match application.hosts.check(request.uri(), request.headers()) {
+    let mut response = match application.hosts.check(request.version(), request.uri(), request.headers()) {
         Err(Refused::Malformed) => plain(StatusCode::BAD_REQUEST, "one good `Host` is needed\n"),
         Err(Refused::Other) => plain(
             StatusCode::MISDIRECTED_REQUEST,

@@ -86,7 +86,7 @@ impl DashboardServer {
     /// cut then. Returns when all of it is over, soon after the deadline at the latest. Any number of times, from any thread;
     /// it blocks the one that it is called on.
     ///
-    /// True if nothing had to be cut that was being answered, and the port is free again.
+    /// True if it is over and the port is free again; false if its thread did not end in time.
     pub fn shutdown(&self, deadline: Duration) -> bool {
         if std::process::id() != self.process {
             return true;
