@@ -34,9 +34,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use monitor_core::{Exposition, Monitor, PrometheusFiles, monitor};
+use monitor_core::{Exposition, Installed, Monitor, PrometheusFiles, monitor};
 use monitor_dashboard::{DEFAULT_ADDRESS, Dashboard};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use api::Shop;
 
@@ -111,26 +112,56 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The shop on a free port of the loopback, served by this program for itself.
+struct Running {
+    guard: Installed,
+    shop: Arc<Shop>,
+    url: String,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    async fn start() -> Result<Running, Failure> {
+        let guard = Monitor::builder().service("shop").install()?;
+        let shop = Shop::open()?;
+        let mut tasks = orders::start_workers(&shop);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let router = router(&shop)?;
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("unified_service: {error}");
+            }
+        });
+        Ok(Running { guard, shop, url, tasks })
+    }
+
+    /// Sends so many requests and fills up the shelves, until all mails are sent.
+    async fn work(&self, requests: u32) -> Result<load::Sent, Failure> {
+        let sent = load::requests(&self.url, requests).await?;
+        stock::refill(&self.shop).await?;
+        orders::wait_for_all(&self.shop).await;
+        Ok(sent)
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        self.tasks.abort_all();
+        self.guard.shutdown(Duration::from_secs(5))?;
+        Ok(())
+    }
+}
+
 /// Serves, asks, and shows what came of it.
 async fn show() -> Result<(), Failure> {
-    let guard = Monitor::builder().service("shop").install()?;
-    let shop = Shop::open()?;
-    let _workers = orders::start_workers(&shop);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let router = router(&shop)?;
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let sent = load::requests(&url, REQUESTS).await?;
-    stock::refill(&shop).await?;
-    orders::wait_for_all(&shop).await;
-    println!("{}\n", sent.summary());
+    let running = Running::start().await?;
+    println!("{}\n", running.work(REQUESTS).await?.summary());
     let client = reqwest::Client::new();
-    let page = client.get(format!("{url}/metrics")).send().await?.text().await?;
+    let page = client.get(format!("{}/metrics", running.url)).send().await?.text().await?;
     let wanted = ["operations_total", "queue_processed_total", "cache_lookups_total", "state_entities", "job_done"];
     for line in page.lines().filter(|line| wanted.iter().any(|name| line.starts_with(&format!("monitor_{name}{{")))) {
         println!("{line}");
     }
-    let health: serde_json::Value = client.get(format!("{url}/health")).send().await?.json().await?;
+    let health: serde_json::Value = client.get(format!("{}/health", running.url)).send().await?.json().await?;
     println!("\nhealth: {}, version {}", health["status"], health["version"]);
     // Each request is one call of one handler, and the page has them all.
     let counted: u64 = (monitor().snapshot().operations().iter())
@@ -139,28 +170,16 @@ async fn show() -> Result<(), Failure> {
         .sum();
     assert_eq!(counted, u64::from(REQUESTS));
     println!("{} lines for Prometheus; every request is counted", page.lines().count());
-    server.abort();
-    guard.shutdown(Duration::from_secs(5))?;
-    Ok(())
+    running.end()
 }
 
 /// Writes what Prometheus and Grafana need: after a few requests, since what is written is what there is.
 async fn files(folder: &str) -> Result<(), Failure> {
-    let guard = Monitor::builder().service("shop").install()?;
-    let shop = Shop::open()?;
-    let _workers = orders::start_workers(&shop);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let router = router(&shop)?;
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    load::requests(&url, 50).await?;
-    stock::refill(&shop).await?;
-    orders::wait_for_all(&shop).await;
-    server.abort();
+    let running = Running::start().await?;
+    running.work(50).await?;
     let snapshot = monitor().snapshot();
     for path in PrometheusFiles::new(&snapshot).scrape_interval(Duration::from_secs(5))?.write_to(folder)? {
         println!("{}", path.display());
     }
-    guard.shutdown(Duration::from_secs(5))?;
-    Ok(())
+    running.end()
 }

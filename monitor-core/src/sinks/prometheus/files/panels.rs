@@ -47,7 +47,9 @@ pub(super) struct Panel {
 }
 
 macro_rules! panel {
-    ($title:literal, $help:literal, $look:ident, $unit:literal, $width:literal, $queries:expr) => {
+    (
+        $title:literal, $help:literal, $look:ident, $unit:literal, $width:literal, $queries:expr $(, $limits:expr)?
+    ) => {
         Panel {
             title: $title,
             help: $help,
@@ -55,18 +57,8 @@ macro_rules! panel {
             unit: $unit,
             width: $width,
             queries: &$queries,
-            limits: None,
-        }
-    };
-    ($title:literal, $help:literal, $look:ident, $unit:literal, $width:literal, $queries:expr, $limits:expr) => {
-        Panel {
-            title: $title,
-            help: $help,
-            look: Look::$look,
-            unit: $unit,
-            width: $width,
-            queries: &$queries,
-            limits: Some($limits),
+            // The limits, if there are any.
+            limits: [$(Some($limits),)? None][0],
         }
     };
 }
