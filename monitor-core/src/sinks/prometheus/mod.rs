@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `settings` | the namespace and the bounds of histograms |
 //! | `format` | the two formats, and which one a client gets |
-//! | `page` | the page, chunk by chunk |
+//! | `page` | which families are on a page, and the page, chunk by chunk |
 //! | `families` | which families there are, and what each has of a snapshot |
 //! | `custom` | the host's own metrics, under names of their own |
 //! | `exemplars` | traces that stand for buckets and outcomes |

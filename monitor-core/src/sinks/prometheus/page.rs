@@ -7,10 +7,62 @@ use super::families::{self, Family, Source};
 use super::format::TextFormat;
 use super::lines::Lines;
 use super::settings::Exposition;
+use crate::base::error::Error;
+use crate::base::names::truncated;
 use crate::model::{OperationRecord, Snapshot};
 
 /// A chunk is handed out when it is as large as this.
 const CHUNK: usize = 64 * 1024;
+
+impl Exposition {
+    /// Leaves families out, by their names without the namespace and without an ending such as `_total`. What each family has
+    /// for an operation is a series of Prometheus for every label set of it, and few programs need all of them.
+    ///
+    /// ```
+    /// use monitor_core::Exposition;
+    ///
+    /// let exposition = Exposition::new().without(&["operation_polls", "operation_allocations"])?;
+    /// assert!(Exposition::families().any(|family| family == "operation_polls"));
+    /// # Ok::<(), monitor_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`is_invalid_setting`](Error::is_invalid_setting), if there is no such family among [`families`](Self::families).
+    pub fn without(mut self, families: &[&str]) -> Result<Exposition, Error> {
+        for name in families {
+            let Some(known) = Exposition::families().find(|known| known == name) else {
+                let given = truncated(name, 80).into_owned();
+                let allowed = "a name of `Exposition::families`, such as `operation_polls`";
+                return Err(Error::invalid_setting("without", format_args!("`{given}`"), allowed));
+            };
+            self.leave_out(known);
+        }
+        Ok(self)
+    }
+
+    /// Names of all families, without the namespace and without an ending, in the order of the page. The host's own metrics are
+    /// not among them.
+    pub fn families() -> impl Iterator<Item = &'static str> {
+        families::all().map(|family| family.name)
+    }
+
+    /// The page, to be written chunk by chunk.
+    #[must_use]
+    pub fn page<'a>(&'a self, snapshot: &'a Snapshot, format: TextFormat) -> ExpositionPage<'a> {
+        ExpositionPage::new(self, snapshot, format)
+    }
+
+    /// The page as one text.
+    #[must_use]
+    pub fn text(&self, snapshot: &Snapshot, format: TextFormat) -> String {
+        let mut page = self.page(snapshot, format);
+        let mut text = String::new();
+        while let Some(chunk) = page.next_chunk() {
+            text.push_str(chunk);
+        }
+        text
+    }
+}
 
 /// A page of [`Exposition`], to be written chunk by chunk: in memory there is one at a time.
 pub struct ExpositionPage<'a> {
@@ -124,5 +176,17 @@ impl<'a> ExpositionPage<'a> {
 impl std::fmt::Debug for ExpositionPage<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ExpositionPage").field("at", &self.at).field("is_over", &self.is_over).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_families_that_there_are_can_be_left_out() {
+        let error = Exposition::new().without(&["monitor_operations_total"]).unwrap_err();
+        assert!(error.is_invalid_setting() && error.to_string().contains("`operation_polls`"), "{error}");
+        assert!(Exposition::new().without(&["operations", "build"]).is_ok());
     }
 }

@@ -1,11 +1,7 @@
 //! What a page is like: the namespace, and the bounds of histograms.
 
 use super::bounds::Bounds;
-use super::families;
-use super::format::TextFormat;
-use super::page::ExpositionPage;
 use crate::base::error::Error;
-use crate::model::Snapshot;
 
 /// Longest namespace in bytes.
 const MAX_NAMESPACE: usize = 64;
@@ -105,52 +101,9 @@ impl Exposition {
         Ok(self)
     }
 
-    /// Leaves families out, by their names without the namespace and without an ending such as `_total`. What each family has
-    /// for an operation is a series of Prometheus for every label set of it, and few programs need all of them.
-    ///
-    /// ```
-    /// use monitor_core::Exposition;
-    ///
-    /// let exposition = Exposition::new().without(&["operation_polls", "operation_allocations"])?;
-    /// assert!(Exposition::families().any(|family| family == "operation_polls"));
-    /// # Ok::<(), monitor_core::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`is_invalid_setting`](Error::is_invalid_setting), if there is no such family among [`families`](Self::families).
-    pub fn without(mut self, families: &[&str]) -> Result<Exposition, Error> {
-        for name in families {
-            let Some(known) = Exposition::families().find(|known| known == name) else {
-                let given = crate::base::names::truncated(name, 80).into_owned();
-                let allowed = "a name of `Exposition::families`, such as `operation_polls`";
-                return Err(Error::invalid_setting("without", format_args!("`{given}`"), allowed));
-            };
-            self.left_out.push(known);
-        }
-        Ok(self)
-    }
-
-    /// Names of all families, without the namespace and without an ending, in the order of the page. The host's own metrics are
-    /// not among them.
-    pub fn families() -> impl Iterator<Item = &'static str> {
-        families::all().map(|family| family.name)
-    }
-
-    /// The page, to be written chunk by chunk.
-    #[must_use]
-    pub fn page<'a>(&'a self, snapshot: &'a Snapshot, format: TextFormat) -> ExpositionPage<'a> {
-        ExpositionPage::new(self, snapshot, format)
-    }
-
-    /// The page as one text.
-    #[must_use]
-    pub fn text(&self, snapshot: &Snapshot, format: TextFormat) -> String {
-        let mut page = self.page(snapshot, format);
-        let mut text = String::new();
-        while let Some(chunk) = page.next_chunk() {
-            text.push_str(chunk);
-        }
-        text
+    /// Leaves that family out.
+    pub(super) fn leave_out(&mut self, family: &'static str) {
+        self.left_out.push(family);
     }
 
     pub(super) fn has(&self, family: &str) -> bool {
@@ -210,8 +163,6 @@ mod tests {
         }
         assert!(Exposition::new().namespace("_9").is_ok());
         assert!(Exposition::new().buckets(&[]).unwrap_err().is_invalid_setting());
-        let error = Exposition::new().without(&["monitor_operations_total"]).unwrap_err();
-        assert!(error.is_invalid_setting() && error.to_string().contains("`operation_polls`"), "{error}");
         let mut full = Exposition::new();
         for n in 0..MAX_PATTERNS {
             full = full.buckets_of(&n.to_string(), &[1.0]).unwrap();
