@@ -17,7 +17,7 @@ use super::tallies::{Source, Tally};
 use crate::base::clock::Anchor;
 use crate::base::names::{MAX_NAME_BYTES, bounded_name, truncated};
 use crate::model::{ErrorText, FieldValue, Fingerprint, Severity};
-use crate::store::errors::{Found, Read, Sample, Unread};
+use crate::store::errors::{Account, Found, Read, Sample, Unread};
 
 /// Pieces of context that an error keeps; further ones are left out.
 pub(crate) const MAX_CONTEXT: usize = 32;
@@ -81,8 +81,12 @@ pub(super) fn file_failure(
 fn file(holder: Holder<'_>, tally: &Tally, now: u64, found: Found) {
     let recorder = holder.recorder();
     recorder.stores.errors.file(found, |account| {
-        let before = tally.settle(account, now);
-        Unread { account: before.account, count: before.count, last_ns: recorder.since_start_ns(before.last) }
+        let before = tally.settle(account.number(), now);
+        Unread {
+            account: Account::from_number(before.account),
+            count: before.count,
+            last_ns: recorder.since_start_ns(before.last),
+        }
     });
 }
 
@@ -176,7 +180,7 @@ pub(super) fn read(recorder: &Recorder, anchor: &Anchor<'_>, wanted: impl Fn(Fin
             let tallies = shard.cells.iter().flat_map(|cell| cell.tallies.iter()).chain(shard.reports.iter());
             for unfiled in tallies.map(Tally::unfiled).filter(|unfiled| unfiled.count > 0) {
                 let last_ns = recorder.since_start_ns(unfiled.last);
-                take(Unread { account: unfiled.account, count: unfiled.count, last_ns });
+                take(Unread { account: Account::from_number(unfiled.account), count: unfiled.count, last_ns });
             }
         }
     })

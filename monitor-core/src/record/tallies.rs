@@ -8,7 +8,6 @@ use super::budget::allowed;
 use super::counter::Counter;
 use super::list::List;
 use super::quiet::quietly_or_not;
-use crate::store::errors::Account;
 
 /// Types of errors told apart for one operation on one thread; further ones are counted together.
 pub(crate) const MAX_KINDS: usize = 32;
@@ -22,7 +21,7 @@ pub(crate) struct Tally {
     count: Counter,
     /// Of them those that the groups know.
     filed: Counter,
-    /// What the one that was looked at last counts for.
+    /// The number of what the one that was looked at last counts for; zero: none yet.
     account: Counter,
     /// Reading of the clock at the last one.
     last: Counter,
@@ -52,7 +51,7 @@ impl Source {
 /// What of a tally the groups do not know yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfiled {
-    pub(crate) account: Account,
+    pub(crate) account: u64,
     pub(crate) count: u64,
     pub(crate) last: u64,
 }
@@ -76,11 +75,11 @@ impl Tally {
 
     /// Counts an error that was looked at and is filed with a group, and hands over those before it. Under the lock of
     /// the groups, which readers of them hold too: so none is ever counted twice or missed.
-    pub(crate) fn settle(&self, account: Account, now: u64) -> Unfiled {
+    pub(crate) fn settle(&self, account: u64, now: u64) -> Unfiled {
         let before = self.unfiled();
         self.count.add(1);
         self.filed.set(self.count.get());
-        self.account.set(account.number());
+        self.account.set(account);
         self.last.set(now);
         before
     }
@@ -88,8 +87,7 @@ impl Tally {
     /// What the groups do not know yet, from any thread that holds their lock.
     pub(crate) fn unfiled(&self) -> Unfiled {
         let filed = self.filed.get();
-        let account = Account::from_number(self.account.get());
-        Unfiled { account, count: self.count.get().wrapping_sub(filed), last: self.last.get() }
+        Unfiled { account: self.account.get(), count: self.count.get().wrapping_sub(filed), last: self.last.get() }
     }
 }
 
@@ -159,13 +157,12 @@ mod tests {
     #[test]
     fn what_was_only_counted_is_handed_over_once() {
         let tally = Tally::new(Source::OTHER);
-        let [first, second] = [3, 4].map(Account::from_number);
-        assert_eq!(tally.settle(first, 10), Unfiled { account: Account::NONE, count: 0, last: 0 });
+        assert_eq!(tally.settle(3, 10), Unfiled { account: 0, count: 0, last: 0 });
         tally.count(11);
         tally.count(12);
-        let unfiled = Unfiled { account: first, count: 2, last: 12 };
+        let unfiled = Unfiled { account: 3, count: 2, last: 12 };
         assert_eq!(tally.unfiled(), unfiled);
-        assert_eq!(tally.settle(second, 13), unfiled);
-        assert_eq!(tally.unfiled(), Unfiled { account: second, count: 0, last: 13 });
+        assert_eq!(tally.settle(4, 13), unfiled);
+        assert_eq!(tally.unfiled(), Unfiled { account: 4, count: 0, last: 13 });
     }
 }

@@ -15,7 +15,7 @@ const SECONDS: [f64; 13] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25,
 /// Bounds of the host's own histograms without a unit of time: a size, a count, a share.
 const VALUES: [f64; 13] = [0.01, 0.1, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 1e4, 1e5, 1e6, 1e9];
 
-/// A [`Snapshot`] as text for Prometheus: what its pages are like.
+/// A [`Snapshot`](crate::Snapshot) as text for Prometheus: what its pages are like.
 ///
 /// Families begin with the namespace: `monitor_operations_total{operation,kind,outcome}`,
 /// `monitor_operation_duration_seconds`, and so on. All that a snapshot has is on the page: operations with each of their label sets,
