@@ -166,6 +166,16 @@ impl Dashboard {
 
     /// The routes for a router of the program, such as `Router::new().merge(dashboard.router())`. They need Tokio, as axum does.
     /// Who can reach them is the program's affair; credentials and hosts are checked, if there are any.
+    ///
+    /// Where the program has a path of these itself, axum's `merge` panics at the start; `nest` puts all of them below another:
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use monitor_core::monitor;
+    /// use monitor_dashboard::Dashboard;
+    ///
+    /// let router: Router = Router::new().nest("/monitor", Dashboard::new(&monitor()).router()); // /monitor/metrics
+    /// ```
     pub fn router(self) -> Router {
         mounted(&Arc::new(self.application(Others::Any)))
     }

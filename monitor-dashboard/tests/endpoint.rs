@@ -217,6 +217,7 @@ fn a_program_with_axum_mounts_it_into_its_router() {
     let dashboard = Dashboard::new(&monitor).bearer_token("s3cret").unwrap();
     let router = axum::Router::new()
         .route("/metrics-of-the-program", axum::routing::get(|| async { "mine" }))
+        .nest("/monitor", dashboard.clone().router())
         .merge(dashboard.router())
         .fallback(|| async { "elsewhere" });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -228,6 +229,8 @@ fn a_program_with_axum_mounts_it_into_its_router() {
     assert_eq!(get(address, "/metrics").status, 401);
     let page = ask(address, "GET", "/metrics", &["Authorization: Bearer s3cret"]);
     assert!(page.status == 200 && page.is_whole && page.header("x-content-type-options") == "nosniff");
+    assert_eq!(get(address, "/monitor/livez").text(), "ok\n");
+    assert_eq!(get(address, "/monitor/metrics").status, 401);
     assert_eq!(ask(address, "GET", "/livez", &["Host: any.example"]).status, 200);
 }
 
